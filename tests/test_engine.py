@@ -168,7 +168,6 @@ def continuation_logits(model: Model, prefix: bytes, row: Row) -> NDArray[np.flo
 # Compiled code
 
 
-@pytest.mark.xfail(reason="code of another place or processor is taken for ours")
 @pytest.mark.parametrize("other", ["place", "processor"])
 def test_another_place_or_processor_is_compiled_for_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str

@@ -8,12 +8,12 @@ another folder, and a read-only installation does no harm.
 from __future__ import annotations
 
 import hashlib
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numba
+from llvmlite import binding
 from platformdirs import user_cache_path
 
 _SOURCES = ("kernels.py", "decode.py")
@@ -25,7 +25,10 @@ def folder() -> Path:
     digest = hashlib.sha256()
     for name in _SOURCES:
         digest.update(Path(__file__).with_name(name).read_bytes())
-    digest.update(f"{numba.__version__} {sys.version} {platform.machine()}".encode())
+    # numba keys its code by place and processor too, and would compile in silence
+    place = Path(__file__).resolve().parent
+    made_by = (numba.__version__, sys.version, binding.get_host_cpu_name(), place)
+    digest.update(" ".join(map(str, made_by)).encode())
     return user_cache_path("tts-lab") / f"kernels-{digest.hexdigest()[:16]}"
 
 
