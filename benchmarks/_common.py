@@ -38,6 +38,7 @@ from tts_lab import ladder, problems  # noqa: E402
 from tts_lab.ladder import model_folder, tokenizer  # noqa: E402
 from tts_lab.ladder.engine import Engine, cores  # noqa: E402
 from tts_lab.ladder.kernels import matmul  # noqa: E402
+from tts_lab.ladder.packed import new_buffers  # noqa: E402
 from tts_lab.proposers import Job  # noqa: E402
 
 MAX_TOKENS = 96
@@ -257,7 +258,7 @@ class Limit:
         return sum(done) / (time.perf_counter() - start)
 
     def _packed(self, rows: int) -> tuple[Any, int]:
-        buffers = self.engine._buffers(rows)
+        buffers = new_buffers(self.engine.model, rows)
         for array in buffers:
             if array.dtype == np.float32:
                 array[:] = 0.1

@@ -247,15 +247,27 @@ class LabNotebook:
         """Run every cell from the Run menu and wait until the last one is done."""
         self.page.click("li.lm-MenuBar-item:has-text('Run')")
         self.page.click("li.lm-Menu-item[data-command='runmenu:run-all']")
+        # JupyterLab keeps only cells near the window in the page, and Run All goes to
+        # the last one; a cell that fails ends the run before that.
         self.page.wait_for_function(
-            """(expected) => [...document.querySelectorAll(
-                '.jp-CodeCell .jp-InputPrompt'
-            )].filter((p) => /^\\[\\d+\\]:$/.test(p.innerText.trim())).length
-                >= expected""",
-            arg=self.code_cells,
+            """([last, traceback]) => document.querySelector(traceback) ||
+                [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
+                .some((prompt) => prompt.innerText.trim() === `[${last}]:`)""",
+            arg=[self.code_cells, TRACEBACK],
             timeout=seconds * 1000,
         )
+        assert not self.tracebacks(), self.tracebacks()
         self.page.wait_for_selector(IDLE, timeout=seconds * 1000)
+
+    def scroll_to(self, selector: str, *, seconds: float = PATIENCE) -> None:
+        """Turn the wheel upwards from the last cell until the element is in the page."""
+        self.page.locator(".jp-WindowedPanel-outer").first.hover()
+        deadline = time.monotonic() + seconds
+        while not self.page.locator(selector).count():
+            assert time.monotonic() < deadline, f"{selector} did not appear"
+            self.page.mouse.wheel(0, -300)
+            self.page.wait_for_timeout(50)
+        self.page.locator(selector).first.scroll_into_view_if_needed()
 
     def texts(self, selector: str, *, count: int, seconds: float = 30) -> list[str]:
         """The next `count` different texts that an element shows, in order."""
@@ -279,9 +291,9 @@ class LabNotebook:
 
     def assert_clean(self) -> None:
         """No traceback, no console error, and no request left this machine."""
-        assert self.tracebacks() == []
-        assert self.errors == []
-        assert foreign(self.urls) == []
+        assert not self.tracebacks(), self.tracebacks()
+        assert not self.errors, self.errors
+        assert not foreign(self.urls), foreign(self.urls)
 
 
 def foreign(urls: Sequence[str]) -> list[str]:

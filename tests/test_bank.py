@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tts_lab.bank
-from tts_lab.bank import APPLICATION_ID, Bank, BankError
+from tts_lab.bank import Bank, BankError
+from tts_lab.bank_file import APPLICATION_ID
 from tts_lab.proposers import Samples
 from tts_lab.proposers.scripted import Scripted, random_script
 from tts_lab.run import run

@@ -27,8 +27,9 @@ from scipy import stats
 from tts_lab import ladder
 from tts_lab.ladder import compiled, decode, model_folder, reference, tokenizer
 from tts_lab.ladder import engine as engine_module
-from tts_lab.ladder.engine import Engine, Request, Written, row_keys
+from tts_lab.ladder.engine import Engine
 from tts_lab.ladder.model_folder import Model, ModelError
+from tts_lab.ladder.rows import Request, Written, row_keys
 from tts_lab.ladder.tokenizer import BOS, EOS, VOCABULARY
 from tts_lab.proposers import Job, Samples
 from tts_lab.proposers.ladder import Ladder
@@ -808,6 +809,15 @@ def test_a_folder_is_read_back(tmp_path: Path) -> None:
     assert older.theta == 500.0 and older.fingerprint != read.fingerprint
 
 
+def test_a_tied_model_ignores_a_stored_head(tmp_path: Path) -> None:
+    """As transformers does."""
+    model = random_model()
+    stored = {"lm_head.weight": (64, model.hidden)}
+    folder = write_folder(tmp_path / "mine", model, tensors=stored)
+    read = model_folder.read(folder)
+    assert write(read, [request(rows=9)]) == write(model, [request(rows=9)])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -831,13 +841,17 @@ def test_a_folder_is_read_back(tmp_path: Path) -> None:
             "'linear'",
         ),
         (
-            {"tensors": {"lm_head.weight": (32, 64)}},
+            {"tie_word_embeddings": False, "tensors": {"lm_head.weight": (32, 64)}},
             r"lm_head\.weight is of shape \(32, 64\)",
         ),
         (
             {"tie_word_embeddings": False},
             r"lm_head\.weight is missing",
         ),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0; accepted is a number"),
+        ({"hidden_size": "64"}, "hidden_size is '64'"),
+        ({"num_hidden_layers": 2.5}, "num_hidden_layers is 2.5"),
+        ({"rms_norm_eps": None}, "rms_norm_eps is None"),
         ({"drop": ["rms_norm_eps", "vocab_size"]}, "lacks rms_norm_eps, vocab_size"),
         ({"drop": ["model.norm.weight"]}, "model.norm.weight is missing"),
         ({"num_hidden_layers": 3}, r"model\.layers\.2\.\S+ is missing"),
@@ -864,6 +878,17 @@ def test_what_is_no_model_folder_is_refused(tmp_path: Path) -> None:
         ladder.load(folder, tokens=6_000_000)
     with pytest.raises(ValueError, match="threads is 0"):
         ladder.load(folder, threads=0)
+    words = folder / "tokenizer.json"
+    ours = words.read_text()
+    for other in (ours.replace('"a": 38', '"a": 39'), "[]", "{", "{}"):
+        assert other != ours
+        words.write_text(other)
+        with pytest.raises(ModelError, match="is not the ladder's tokenizer"):
+            ladder.load(folder)
+    words.unlink()
+    with pytest.raises(ModelError, match=r"it has no tokenizer\.json"):
+        ladder.load(folder)
+    words.write_text(ours)
     weights = folder / "model.safetensors"
     content = weights.read_bytes()
     for damaged in (b"", content[:100], content[:-1], b"\xff" * 500, content[8:]):
@@ -873,7 +898,10 @@ def test_what_is_no_model_folder_is_refused(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(ModelError, match=r"it has no model\.safetensors"):
         ladder.load(folder)
-    (folder / "config.json").write_text("{")
     weights.write_bytes(content)
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(ModelError, match="holds a list, no object"):
+        ladder.load(folder)
+    (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match="is not JSON"):
         ladder.load(folder)

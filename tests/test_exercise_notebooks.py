@@ -144,7 +144,6 @@ def test_markers_that_do_not_fit_are_refused(build, text, complaint):
 
 @pytest.mark.parametrize("source", SOURCES, ids=name)
 def test_nbgrader_would_release_the_same(build, source):
-    pytest.importorskip("nbgrader", reason="instructors' tool; see the test extra")
     from nbgrader import preprocessors
     from nbgrader.nbgraderformat import MetadataValidator
 

@@ -20,7 +20,8 @@ import pytest
 
 from tts_lab import ladder, problems
 from tts_lab.ladder import compiled, data, model_folder, tokenizer
-from tts_lab.ladder.engine import Engine, Request
+from tts_lab.ladder.engine import Engine
+from tts_lab.ladder.rows import Request
 from tts_lab.ladder.rungs import RUNGS, VOCABULARY_SIZE, Rung
 from tts_lab.ladder.tokenizer import BOS, EOS, PAD
 

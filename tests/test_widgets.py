@@ -451,12 +451,12 @@ def test_an_odd_number_is_among_the_choices():
     assert (
         made.controls.settings()
         .caption()
-        .startswith("105k · chains level 5 · 37 problems × 123 samples")
+        .startswith("105k · countdown level 4 · 37 problems × 123 samples")
     )
 
 
 def test_the_levels_follow_the_domain():
-    made = CoverageExplorer(level=8)
+    made = CoverageExplorer(domain="chains", level=8)
     made.controls.domain.value = "countdown"
     levels = list(domains.domain("countdown").LEVELS)
     assert list(made.controls.level.options) == levels

@@ -14,44 +14,21 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import NamedTuple
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from tts_lab.bank_file import BankError, connect, create, damaged, inspect, pack, unpack
 from tts_lab.proposers import Samples
 
-VERSION = 1
-APPLICATION_ID = int.from_bytes(b"ttsb", "big")
-
-# Rows of many streams share a chunk: a tree search delivers one row of each of a
-# thousand streams, and a blob for each would cost more than sampling it.
-_SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-CREATE TABLE streams (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY,
-    count INTEGER NOT NULL,
-    data BLOB NOT NULL  -- see _pack
-);
-CREATE TABLE pieces (
-    stream INTEGER NOT NULL REFERENCES streams (id),
-    first INTEGER NOT NULL,  -- rows first to first + count - 1 of the stream
-    count INTEGER NOT NULL,
-    chunk INTEGER NOT NULL REFERENCES chunks (id),
-    start INTEGER NOT NULL,  -- are entries start to start + count - 1 of the chunk
-    PRIMARY KEY (stream, first)
-) WITHOUT ROWID;
-"""
 _ROWS_PER_CHUNK = 1024  # and so of a piece; part of the file format
 _WANTED = f"""
 SELECT first, pieces.count, chunk, start FROM streams JOIN pieces ON stream = id
@@ -63,14 +40,8 @@ SELECT first, count FROM pieces WHERE stream = ? AND first < ?
 ORDER BY first DESC LIMIT ?
 """
 _ROWS_PER_READ = 8192
-_CHECKED_BYTES = 256 << 20  # larger files are not read through when they are opened
-_BUSY_SECONDS = 60.0  # how long to wait for another process that is writing
 
 _Piece = tuple[int, int, int, int]  # first row, rows, chunk, place in the chunk
-
-
-class BankError(OSError):
-    """The bank's file cannot be used; the message names it and says what to do."""
 
 
 class Stats(NamedTuple):
@@ -128,16 +99,16 @@ class Bank:
         self.shipped = shipped
         self._lock = RLock()  # one connection for all threads
         if not read_only and not self.path.exists():
-            _create(self.path)
-        _inspect(self.path)
+            create(self.path)
+        inspect(self.path)
         with self._errors():
-            self._connection = _connect(self.path, read_only)
+            self._connection = connect(self.path, read_only)
             if not read_only:
                 self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def get(self, key: bytes, rows: range) -> Samples:
         """The rows of one stream that are present, ascending; `job` is 0."""
-        parts = [_rows(0, zlib.compress(b"")), *self.get_many([key], [rows])]
+        parts = [unpack(0, zlib.compress(b"")), *self.get_many([key], [rows])]
         job, row, text, tokens, finished, logprob = zip(*parts, strict=True)
         found = Samples(
             np.concatenate(job),
@@ -271,11 +242,11 @@ class Bank:
                     "SELECT count, data FROM chunks WHERE id = ?", (chunk,)
                 ).fetchone()
             try:
-                part = _taken(_rows(*stored), np.repeat(start, count) + i)
+                part = _taken(unpack(*stored), np.repeat(start, count) + i)
             except (zlib.error, ValueError, TypeError, IndexError) as error:
-                raise _damaged(self.path, error) from error
+                raise damaged(self.path, error) from error
             if not np.array_equal(part.row, np.repeat(first, count) + i):
-                raise _damaged(self.path, f"chunk {chunk} holds other rows")
+                raise damaged(self.path, f"chunk {chunk} holds other rows")
             yield part._replace(job=np.repeat(job, count).astype(np.int32))
 
     def _stream(self, key: bytes, fresh: set[int]) -> int:
@@ -316,7 +287,7 @@ class Bank:
             part = slice(a, a + _ROWS_PER_CHUNK)
             chunk = execute(
                 "INSERT INTO chunks (count, data) VALUES (?, ?)",
-                (len(row[part]), _pack(_taken(samples, order[part]))),
+                (len(row[part]), pack(_taken(samples, order[part]))),
             ).lastrowid
             self._connection.executemany(
                 "INSERT INTO pieces VALUES (?, ?, ?, ?, ?)",
@@ -340,7 +311,7 @@ class Bank:
                 "are safe; free disk space, or close the program that holds the file"
             ) from error
         except sqlite3.DatabaseError as error:
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
 
 
 def _runs(stream: NDArray[np.int64], row: NDArray[np.int64]) -> list[int]:
@@ -351,35 +322,6 @@ def _runs(stream: NDArray[np.int64], row: NDArray[np.int64]) -> list[int]:
     """
     jump = (np.diff(stream) != 0) | (np.diff(row) > 1)
     return [0, *(np.flatnonzero(jump) + 1).tolist(), len(row)]
-
-
-def _pack(rows: Samples) -> bytes:
-    # columns, not rows: equal bytes lie together and zlib halves them. Its checksum
-    # makes sure that a damaged chunk is an error and never a wrong sample.
-    lengths = np.array([len(text) for text in rows.text], "<i4")
-    return zlib.compress(
-        rows.row.astype("<i8").tobytes()
-        + rows.tokens.astype("<i4").tobytes()
-        + rows.logprob.astype("<f4").tobytes()
-        + lengths.tobytes()
-        + rows.finished.astype("?").tobytes()
-        + "".join(rows.text).encode("utf-8", "surrogatepass"),
-        level=1,
-    )
-
-
-def _rows(n: int, data: bytes) -> Samples:
-    raw = zlib.decompress(data)
-    ends = np.cumsum(np.frombuffer(raw, "<i4", n, 16 * n), dtype=np.int64).tolist()
-    joined = raw[21 * n :].decode("utf-8", "surrogatepass")
-    return Samples(
-        job=np.zeros(n, np.int32),
-        row=np.frombuffer(raw, "<i8", n),
-        text=[joined[a:b] for a, b in pairwise([0, *ends])],
-        tokens=np.frombuffer(raw, "<i4", n, 8 * n),
-        finished=np.frombuffer(raw, "?", n, 20 * n),
-        logprob=np.frombuffer(raw, "<f4", n, 12 * n),
-    )
 
 
 def _taken(samples: Samples, index: NDArray[np.intp]) -> Samples:
@@ -399,87 +341,3 @@ def _gaps(wanted: range, pieces: Sequence[_Piece]) -> list[range]:
     starts = [wanted.start, *(first + count for first, count, _, _ in pieces)]
     stops = [*(first for first, _, _, _ in pieces), wanted.stop]
     return [range(a, b) for a, b in zip(starts, stops, strict=True) if a < b]
-
-
-def _create(path: Path) -> None:
-    """Make an empty bank at once: whoever finds the file finds it whole."""
-    draft = path.with_name(f".{path.name}-{uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(draft)) as connection:
-            connection.execute("PRAGMA synchronous = OFF")  # nobody has seen it yet
-            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            connection.execute("PRAGMA journal_mode = WAL")
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)  # unlike rename, never replaces what is there
-        except OSError:  # another process was faster, or a disk without links
-            if not path.exists():
-                draft.rename(path)
-    except (OSError, sqlite3.Error) as error:
-        raise BankError(
-            f"bank {path} cannot be made: {error}; pass a path that can be written"
-        ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-
-
-def _inspect(path: Path) -> None:
-    """Raise BankError unless the file is a whole bank; write nothing."""
-    aside = "move it away or pass another path; it was not touched"
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        raise BankError(
-            f"bank {path} cannot be read: {error.strerror}; pass the path of a file"
-        ) from error
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise BankError(f"bank {path} is not an SQLite file: {aside}")
-    application = int.from_bytes(header[68:72], "big")
-    if application != APPLICATION_ID:
-        raise BankError(
-            f"bank {path} belongs to another program (application_id {application}, "
-            f"a bank has {APPLICATION_ID}): {aside}"
-        )
-    version = int.from_bytes(header[60:64], "big")
-    if version != VERSION:
-        raise BankError(
-            f"bank {path} has schema version {version}, this tts_lab reads "
-            f"{VERSION}: upgrade tts-lab, or {aside}"
-        )
-    try:
-        with closing(_connect(path, read_only=True)) as connection:
-            for table in ("streams", "chunks", "pieces"):
-                connection.execute(f"SELECT * FROM {table} LIMIT 1")
-            if path.stat().st_size <= _CHECKED_BYTES:
-                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise _damaged(path, verdict.splitlines()[-1])
-    except sqlite3.Error as error:
-        raise _damaged(path, error) from error
-
-
-def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    mode = "rw"
-    if read_only:
-        # "immutable" needs no files beside the bank, so it works where nothing may
-        # be written and leaves nothing behind; but it would overlook a log.
-        log = path.with_name(path.name + "-wal")
-        mode = "ro" if log.exists() else "ro&immutable=1"
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,  # transactions are begun and ended by hand
-        check_same_thread=False,
-    )
-
-
-def _damaged(path: Path, reason: object) -> BankError:
-    return BankError(
-        f"bank {path} is damaged ({reason}): move it away to start a new one; its "
-        "rows will be sampled again"
-    )

@@ -13,11 +13,10 @@ new samples. A problem that is listed twice has streams of its own each time.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Event as Flag
 from time import perf_counter
@@ -27,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_lab.bank import Bank
+from tts_lab.calls import Call, Slot, feed
 from tts_lab.ledger import Accounts, Ledger
-from tts_lab.proposers import Job, Proposer, Samples
+from tts_lab.proposers import Proposer, Samples
+from tts_lab.requests import checked, checked_scores, short
 from tts_lab.traces import (
     Done,
     Event,
@@ -41,8 +42,6 @@ from tts_lab.traces import (
     Verify,
 )
 from tts_lab.verifiers import Verifier
-
-MAX_SAMPLES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,165 +141,6 @@ def run(
     return driver.outcomes()
 
 
-@dataclass(slots=True)
-class _Slot:
-    """One problem at work."""
-
-    index: int
-    problem: Problem
-    generator: Strategy
-    digest: Any  # blake2b of the seed and the problem; a request continues a copy
-    prompt_tokens: int
-    request: Propose | Verify | None = None
-    answer: Any = None
-    value: Any = None
-    complete: bool = False
-    rows: dict[bytes, int] = field(default_factory=dict)  # next row of each stream
-    texts: list[str] = field(default_factory=list)  # written by the strategy, paid
-
-    def take(self, parent: Trace, request: Propose) -> tuple[bytes, int]:
-        """The request's digest (its stream and key) and its first row."""
-        digest = self.digest.copy()
-        options = f"{request.until} {request.temperature!r} {request.max_tokens}"
-        _feed(digest, parent.text, options)
-        key = digest.digest()
-        first = self.rows.get(key, 0)
-        self.rows[key] = first + request.samples
-        return key, first
-
-    def unpaid(self, parent: Trace, prefix: int) -> int:
-        """Tokens of the parent that no model wrote and that were not paid before."""
-        given = prefix - self.prompt_tokens - parent.tokens
-        if given <= 0 or any(parent.text.startswith(text) for text in self.texts):
-            return 0
-        self.texts.append(parent.text)
-        return given
-
-    def note(self, error: BaseException) -> None:
-        error.add_note(
-            f"in the strategy, at problem {self.index} ({self.problem.id!r})"
-        )
-
-
-class _Call:
-    """The unfinished parents of one round's requests, a job each, and their rows."""
-
-    def __init__(self) -> None:
-        self.slots: list[_Slot] = []
-        self.parents: list[Trace] = []
-        self.requests: list[Propose] = []
-        self.keys: list[bytes] = []
-        self.bank_keys: list[bytes] = []
-        self._first: list[int] = []
-        self._prefix: list[int] = []
-        self._given: list[int] = []
-
-    def add(self, slot: _Slot, parent: Trace, request: Propose, prefix: int) -> None:
-        key, first = slot.take(parent, request)
-        self.slots.append(slot)
-        self.parents.append(parent)
-        self.requests.append(request)
-        self.keys.append(key)
-        self._first.append(first)
-        self._prefix.append(prefix)
-        self._given.append(slot.unpaid(parent, prefix))
-
-    def freeze(self) -> None:
-        self.problem = np.array([slot.index for slot in self.slots], np.int64)
-        self.first = np.array(self._first, np.int64)
-        self.prefix = np.array(self._prefix, np.int64)
-        self.given = np.array(self._given, np.int64)
-        count = np.array([request.samples for request in self.requests], np.int64)
-        self.end = count.cumsum()
-        self.begin = self.end - count
-        self.shift = self.begin - self.first  # place of a row in `traces`, minus row
-        self.wanted = [
-            range(a, a + n) for a, n in zip(self._first, count.tolist(), strict=True)
-        ]
-        self.seen = np.zeros(int(count.sum()), np.bool_)
-        self.stamp = np.zeros(len(self.seen), np.int64)
-        self.traces: list[Any] = [None] * len(self.seen)
-
-    def missing(self) -> list[Job]:
-        """What the bank did not have: one job for each run of missing rows."""
-        place = np.flatnonzero(~self.seen)
-        parent = np.searchsorted(self.end, place, side="right")
-        row = place - self.shift[parent]
-        is_start = np.ones(len(place), np.bool_)
-        is_start[1:] = (np.diff(parent) != 0) | (np.diff(row) != 1)
-        self.parent_of_job = parent[is_start]
-        self.job_start = row[is_start]
-        self.job_stop = row[np.append(is_start[1:], True)[: len(row)]] + 1
-        runs = map(range, self.job_start.tolist(), self.job_stop.tolist())
-        return [
-            self._job(parent, rows)
-            for parent, rows in zip(self.parent_of_job.tolist(), runs, strict=True)
-        ]
-
-    def _job(self, parent: int, rows: range) -> Job:
-        request = self.requests[parent]
-        return Job(
-            prompt=self.slots[parent].problem.prompt,
-            text=self.parents[parent].text,
-            stream=int.from_bytes(self.keys[parent][:8], "little"),
-            rows=rows,
-            until=request.until,
-            temperature=request.temperature,
-            max_tokens=request.max_tokens,
-        )
-
-    def accept(self, chunk: Samples, name: str) -> tuple[Samples, NDArray[np.int64]]:
-        """The chunk with parents for jobs, and the places of its rows in the call."""
-        lengths = [len(column) for column in chunk]
-        if len(set(lengths)) != 1:
-            raise RuntimeError(
-                f"proposer {name!r} gave columns of different lengths {lengths}"
-            )
-        job = np.asarray(chunk.job, np.int64)
-        row = np.asarray(chunk.row, np.int64)
-
-        def demand(right: NDArray[np.bool_], wrong: str) -> None:
-            if not right.all():
-                i = int(np.argmin(right))
-                known = 0 <= job[i] < len(self.job_start)
-                of = self.slots[self.parent_of_job[job[i]]].problem.id if known else ""
-                raise RuntimeError(
-                    f"proposer {name!r} gave row {row[i]} of job {job[i]} ({of!r}) "
-                    f"{wrong}"
-                )
-
-        unasked = "which it was not asked for"
-        demand((job >= 0) & (job < len(self.job_start)), unasked)
-        start, stop = self.job_start[job], self.job_stop[job]
-        demand((row >= start) & (row < stop), unasked)
-        parent = self.parent_of_job[job]
-        place = self.shift[parent] + row
-        # of two equal places the later one's number stays, and the earlier one sees it
-        number = np.arange(len(place))
-        self.stamp[place] = number
-        demand(~self.seen[place] & (self.stamp[place] == number), "twice")
-        self.seen[place] = True
-        # in the bank's types: a row must read the same now and from the bank
-        samples = Samples(
-            parent.astype(np.int32),
-            row,
-            list(chunk.text),
-            np.asarray(chunk.tokens, np.int32),
-            np.asarray(chunk.finished, np.bool_),
-            np.asarray(chunk.logprob, np.float32),
-        )
-        return samples, place
-
-    def first_missing(self) -> str:
-        gap = int(np.argmin(self.seen))
-        parent = int(np.searchsorted(self.end, gap, side="right"))
-        row = gap - self.shift[parent]
-        return (
-            f"row {row} of problem {self.slots[parent].problem.id!r}; "
-            f"{np.sum(~self.seen)} of {len(self.seen)} rows are missing"
-        )
-
-
 class _Driver:
     def __init__(
         self,
@@ -315,7 +155,7 @@ class _Driver:
         self.on_event = on_event
         self.cancel = cancel
         self.bank = bank
-        self.slots: list[_Slot] = []
+        self.slots: list[Slot] = []
 
     def start(
         self,
@@ -332,20 +172,20 @@ class _Driver:
         for index, problem in enumerate(problems):
             if not isinstance(problem, Problem):
                 raise TypeError(
-                    f"problems must hold Problem objects, got {_short(problem)}"
+                    f"problems must hold Problem objects, got {short(problem)}"
                 )
             digest = blake2b(digest_size=16, person=b"tts_lab.run")
             same = (problem.id, problem.prompt)
-            _feed(digest, f"{seed}", f"{times[same]}", *same)
+            feed(digest, f"{seed}", f"{times[same]}", *same)
             times[same] += 1
             tokens = self.proposer.count_tokens(problem.prompt)
             generator = strategy(problem)
             if not isinstance(generator, Generator):
                 raise TypeError(
-                    f"the strategy returned {_short(generator)}; a strategy is a "
+                    f"the strategy returned {short(generator)}; a strategy is a "
                     "generator function, which yields Propose and Verify"
                 )
-            self.slots.append(_Slot(index, problem, generator, digest, tokens))
+            self.slots.append(Slot(index, problem, generator, digest, tokens))
         self.accounts = Accounts(len(problems))
         self.prompts_due = np.array([s.prompt_tokens for s in self.slots], np.int64)
         self.fingerprint = self.proposer.fingerprint if self.bank is not None else ""
@@ -378,12 +218,12 @@ class _Driver:
             for s in self.slots
         ]
 
-    def advance(self, slot: _Slot) -> bool:
+    def advance(self, slot: Slot) -> bool:
         """Hand a strategy its answer and take its next request; False at its end."""
         answer, slot.answer = slot.answer, None
         try:
             request = slot.generator.send(answer)
-            slot.request = _checked(request, slot.problem, self.verifier)
+            slot.request = checked(request, slot.problem, self.verifier)
             return True
         except StopIteration as stop:
             slot.value, slot.complete = stop.value, True
@@ -397,9 +237,9 @@ class _Driver:
         if self.on_event is not None:
             self.on_event(event)
 
-    def propose(self, slots: Sequence[_Slot]) -> bool:
+    def propose(self, slots: Sequence[Slot]) -> bool:
         """Answer all `Propose`; False when cancelled before all rows were there."""
-        call = _Call()
+        call = Call()
         asking = [(s, s.request) for s in slots if isinstance(s.request, Propose)]
         for slot, request in asking:
             for parent in request.parents:
@@ -423,7 +263,7 @@ class _Driver:
                     answer += call.traces[begin:end]
         return True
 
-    def from_bank(self, call: _Call) -> bool:
+    def from_bank(self, call: Call) -> bool:
         if self.bank is None:
             return True
         call.bank_keys = [
@@ -438,7 +278,7 @@ class _Driver:
                 return False
         return True
 
-    def from_model(self, call: _Call) -> bool:
+    def from_model(self, call: Call) -> bool:
         """Sample what is missing; False when cancelled before all was there."""
         jobs = call.missing()
         if not jobs:
@@ -472,7 +312,7 @@ class _Driver:
         return False
 
     def deliver(
-        self, call: _Call, place: NDArray[np.int64], samples: Samples, *, banked: bool
+        self, call: Call, place: NDArray[np.int64], samples: Samples, *, banked: bool
     ) -> None:
         """Rows into the books, the answers and the events."""
         problem = call.problem[samples.job]
@@ -501,7 +341,7 @@ class _Driver:
                 self.emit(Sampled(index, group, banked))
 
     def pay_prompts(
-        self, call: _Call, parent: NDArray[np.int32], problem: NDArray[np.int64]
+        self, call: Call, parent: NDArray[np.int32], problem: NDArray[np.int64]
     ) -> None:
         """Whoever is the first to read a prompt pays for it."""
         due, given = self.prompts_due, call.given
@@ -515,7 +355,7 @@ class _Driver:
             self.accounts.add_prompt(call.problem[first], after, given[first])
             given[first] = 0
 
-    def verify(self, slots: Sequence[_Slot]) -> bool:
+    def verify(self, slots: Sequence[Slot]) -> bool:
         """Answer all `Verify`; False when cancelled."""
         asking = [(s, s.request) for s in slots if isinstance(s.request, Verify)]
         traces = [trace for _, request in asking for trace in request.traces]
@@ -524,7 +364,7 @@ class _Driver:
         scores: list[float] = []
         if traces and self.verifier is not None:
             start = perf_counter()
-            scores = _checked_scores(self.verifier, traces)
+            scores = checked_scores(self.verifier, traces)
             seconds = perf_counter() - start
             read = [self.verifier.tokens(trace) for trace in traces]
             counts = [len(request.traces) for _, request in asking]
@@ -540,88 +380,3 @@ class _Driver:
             if slot.answer:
                 self.emit(Scored(slot.index, request.traces, slot.answer))
         return True
-
-
-def _checked(request: object, problem: Problem, verifier: Verifier | None) -> Any:
-    """A copy of the request in plain types, or an error that quotes what is wrong."""
-    if isinstance(request, Verify):
-        traces = list(request.traces)
-        for trace in traces:
-            if type(trace) is not Trace:
-                raise TypeError(f"Verify takes traces, got {_short(trace)}")
-        if verifier is None:
-            raise ValueError("the strategy asks for scores: pass verifier= to run")
-        return Verify(traces)
-    if not isinstance(request, Propose):
-        raise TypeError(
-            f"the strategy yielded {_short(request)}; it may yield Propose and Verify"
-        )
-    parents = list(request.parents)
-    for parent in parents:
-        if type(parent) is not Trace:
-            raise TypeError(f"Propose takes traces as parents, got {_short(parent)}")
-        if parent.problem is not problem and parent.problem != problem:
-            raise ValueError(
-                f"a parent belongs to problem {parent.problem.id!r}, but this strategy "
-                f"works on {problem.id!r}"
-            )
-    if not parents:
-        raise ValueError("parents must hold at least one trace, got none")
-    samples, temperature = request.samples, request.temperature
-    if not _is_count(samples) or samples * len(parents) > MAX_SAMPLES:
-        raise ValueError(
-            f"samples must be an int from 1 to {MAX_SAMPLES} (for all parents "
-            f"together), got {samples!r} for each of {len(parents)}"
-        )
-    if request.until not in ("end", "step"):
-        raise ValueError(f"until must be 'end' or 'step', got {request.until!r}")
-    if not (_is_number(temperature) and 0 <= temperature < math.inf):
-        raise ValueError(f"temperature must be a number >= 0, got {temperature!r}")
-    limit = request.max_tokens
-    if limit is not None and not _is_count(limit):
-        raise ValueError(f"max_tokens must be None or an int >= 1, got {limit!r}")
-    # + 0.0 turns -0.0 into 0.0: one temperature, one stream
-    return Propose(
-        parents,
-        int(samples),
-        request.until,
-        float(temperature) + 0.0,
-        None if limit is None else int(limit),
-    )
-
-
-def _checked_scores(verifier: Verifier, traces: list[Trace]) -> list[float]:
-    scores = np.asarray(verifier.verify(traces), np.float64)
-    if scores.shape != (len(traces),):
-        raise ValueError(
-            f"verifier {verifier.name!r} gave scores of shape {scores.shape} for "
-            f"{len(traces)} traces; it must give one number per trace"
-        )
-    if np.isnan(scores).any():
-        trace = traces[int(np.argmax(np.isnan(scores)))]
-        raise ValueError(
-            f"verifier {verifier.name!r} gave NaN for the trace {_short(trace.text)} "
-            f"of problem {trace.problem.id!r}"
-        )
-    checked: list[float] = scores.tolist()
-    return checked
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int | np.integer) and bool(value >= 1)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _feed(digest: Any, *texts: str) -> None:
-    """Add texts to a hash, each with its length: no two lists feed the same bytes."""
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)

@@ -61,8 +61,9 @@ def _compile() -> None:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tts_lab.ladder.engine import Engine, Request
+    from tts_lab.ladder.engine import Engine
     from tts_lab.ladder.model_folder import Model
+    from tts_lab.ladder.rows import Request
     from tts_lab.ladder.tokenizer import VOCABULARY
 
     size, vocabulary = 32, len(VOCABULARY)

@@ -57,7 +57,7 @@ def read(folder: str | Path) -> Model:
     """
     folder = Path(folder)
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
-    for path in (config_path, weights_path):
+    for path in (config_path, weights_path, folder / "tokenizer.json"):
         if not path.is_file():
             raise ModelError(
                 f"{str(folder)!r} is not a model folder: it has no {path.name}; "
@@ -68,9 +68,15 @@ def read(folder: str | Path) -> Model:
         config = json.loads(config_path.read_text())
     except ValueError as error:
         raise ModelError(f"{config_path} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{config_path} holds a {type(config).__name__}, no object")
     _refuse_others(config, folder)
+    _refuse_other_tokenizer(folder)
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     weights = _weights(weights_path)
+    tied = bool(config.get("tie_word_embeddings", False))
+    if tied:
+        weights.pop("lm_head.weight", None)  # some writers store it all the same
     model = Model(
         name=folder.name,
         fingerprint=_fingerprint(config, weights_path),
@@ -83,7 +89,7 @@ def read(folder: str | Path) -> Model:
         epsilon=float(config["rms_norm_eps"]),
         weights=weights,
     )
-    _check_shapes(model, folder, tied=config.get("tie_word_embeddings", False))
+    _check_shapes(model, folder, tied=tied)
     return model
 
 
@@ -109,6 +115,14 @@ def _refuse_others(config: dict[str, Any], folder: Path) -> None:
     missing = [name for name in needed if name not in config]
     if missing:
         raise ModelError(f"{folder / 'config.json'} lacks {', '.join(missing)}")
+    for name in needed:
+        value = config[name]
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not (whole or name == "rms_norm_eps") or not _is_positive(value):
+            raise ModelError(
+                f"{folder / 'config.json'}: {name} is {value!r}; accepted is a "
+                "number above 0"
+            )
     heads = config["num_attention_heads"]
     head_dim = config.get("head_dim") or config["hidden_size"] // heads
     rope = _rope(config)
@@ -134,6 +148,24 @@ def _refuse_others(config: dict[str, Any], folder: Path) -> None:
     for text, wrong in problems.items():
         if wrong:
             raise ModelError(f"{str(folder)!r}: {text}")
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < float("inf")
+
+
+def _refuse_other_tokenizer(folder: Path) -> None:
+    """The engine reads and writes ids of the ladder's own vocabulary."""
+    path = folder / "tokenizer.json"
+    try:
+        found = json.loads(path.read_text())["model"]["vocab"]
+    except (ValueError, LookupError, TypeError):
+        found = None
+    if found != {token: i for i, token in enumerate(VOCABULARY)}:
+        raise ModelError(
+            f"{str(path)!r} is not the ladder's tokenizer; the built-in engine runs "
+            "models with that one only (others: the transformers or vllm proposer)"
+        )
 
 
 def _weights(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -165,7 +197,7 @@ def _check_shapes(model: Model, folder: Path, *, tied: bool) -> None:
         "model.embed_tokens.weight": (len(VOCABULARY), model.hidden),
         "model.norm.weight": (model.hidden,),
     }
-    if not tied or "lm_head.weight" in model.weights:
+    if not tied:
         expected["lm_head.weight"] = (len(VOCABULARY), model.hidden)
     for layer in range(model.layers):
         start = f"model.layers.{layer}."

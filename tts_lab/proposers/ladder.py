@@ -10,8 +10,9 @@ import numpy as np
 
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.compiled import ensure
-from tts_lab.ladder.engine import Engine, Request, row_keys
+from tts_lab.ladder.engine import Engine
 from tts_lab.ladder.model_folder import Model
+from tts_lab.ladder.rows import Request, row_keys
 from tts_lab.proposers import Job, Samples, Size
 
 

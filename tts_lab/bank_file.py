@@ -1,0 +1,162 @@
+"""The bank's file: its schema, how rows are packed in it, and whether to trust it.
+
+A file is looked at before it is opened for writing: one that is no bank, is damaged or
+comes from a newer version gets a `BankError` and stays as it is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from contextlib import closing, suppress
+from itertools import pairwise
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+
+from tts_lab.proposers import Samples
+
+VERSION = 1
+APPLICATION_ID = int.from_bytes(b"ttsb", "big")
+
+# Rows of many streams share a chunk: a tree search delivers one row of each of a
+# thousand streams, and a blob for each would cost more than sampling it.
+_SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+CREATE TABLE streams (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL,
+    data BLOB NOT NULL  -- see pack
+);
+CREATE TABLE pieces (
+    stream INTEGER NOT NULL REFERENCES streams (id),
+    first INTEGER NOT NULL,  -- rows first to first + count - 1 of the stream
+    count INTEGER NOT NULL,
+    chunk INTEGER NOT NULL REFERENCES chunks (id),
+    start INTEGER NOT NULL,  -- are entries start to start + count - 1 of the chunk
+    PRIMARY KEY (stream, first)
+) WITHOUT ROWID;
+"""
+_CHECKED_BYTES = 256 << 20  # larger files are not read through when they are opened
+_BUSY_SECONDS = 60.0  # how long to wait for another process that is writing
+
+
+class BankError(OSError):
+    """The bank's file cannot be used; the message names it and says what to do."""
+
+
+def create(path: Path) -> None:
+    """Make an empty bank at once: whoever finds the file finds it whole."""
+    draft = path.with_name(f".{path.name}-{uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")  # nobody has seen it yet
+            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+            connection.execute("PRAGMA journal_mode = WAL")
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # unlike rename, never replaces what is there
+        except OSError:  # another process was faster, or a disk without links
+            if not path.exists():
+                draft.rename(path)
+    except (OSError, sqlite3.Error) as error:
+        raise BankError(
+            f"bank {path} cannot be made: {error}; pass a path that can be written"
+        ) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def inspect(path: Path) -> None:
+    """Raise BankError unless the file is a whole bank; write nothing."""
+    aside = "move it away or pass another path; it was not touched"
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise BankError(
+            f"bank {path} cannot be read: {error.strerror}; pass the path of a file"
+        ) from error
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise BankError(f"bank {path} is not an SQLite file: {aside}")
+    application = int.from_bytes(header[68:72], "big")
+    if application != APPLICATION_ID:
+        raise BankError(
+            f"bank {path} belongs to another program (application_id {application}, "
+            f"a bank has {APPLICATION_ID}): {aside}"
+        )
+    version = int.from_bytes(header[60:64], "big")
+    if version != VERSION:
+        raise BankError(
+            f"bank {path} has schema version {version}, this tts_lab reads "
+            f"{VERSION}: upgrade tts-lab, or {aside}"
+        )
+    try:
+        with closing(connect(path, read_only=True)) as connection:
+            for table in ("streams", "chunks", "pieces"):
+                connection.execute(f"SELECT * FROM {table} LIMIT 1")
+            if path.stat().st_size <= _CHECKED_BYTES:
+                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise damaged(path, verdict.splitlines()[-1])
+    except sqlite3.Error as error:
+        raise damaged(path, error) from error
+
+
+def connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    mode = "rw"
+    if read_only:
+        # "immutable" needs no files beside the bank, so it works where nothing may
+        # be written and leaves nothing behind; but it would overlook a log.
+        log = path.with_name(path.name + "-wal")
+        mode = "ro" if log.exists() else "ro&immutable=1"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        isolation_level=None,  # transactions are begun and ended by hand
+        check_same_thread=False,
+    )
+
+
+def damaged(path: Path, reason: object) -> BankError:
+    return BankError(
+        f"bank {path} is damaged ({reason}): move it away to start a new one; its "
+        "rows will be sampled again"
+    )
+
+
+def pack(rows: Samples) -> bytes:
+    # columns, not rows: equal bytes lie together and zlib halves them. Its checksum
+    # makes sure that a damaged chunk is an error and never a wrong sample.
+    lengths = np.array([len(text) for text in rows.text], "<i4")
+    return zlib.compress(
+        rows.row.astype("<i8").tobytes()
+        + rows.tokens.astype("<i4").tobytes()
+        + rows.logprob.astype("<f4").tobytes()
+        + lengths.tobytes()
+        + rows.finished.astype("?").tobytes()
+        + "".join(rows.text).encode("utf-8", "surrogatepass"),
+        level=1,
+    )
+
+
+def unpack(n: int, data: bytes) -> Samples:
+    raw = zlib.decompress(data)
+    ends = np.cumsum(np.frombuffer(raw, "<i4", n, 16 * n), dtype=np.int64).tolist()
+    joined = raw[21 * n :].decode("utf-8", "surrogatepass")
+    return Samples(
+        job=np.zeros(n, np.int32),
+        row=np.frombuffer(raw, "<i8", n),
+        text=[joined[a:b] for a, b in pairwise([0, *ends])],
+        tokens=np.frombuffer(raw, "<i4", n, 8 * n),
+        finished=np.frombuffer(raw, "?", n, 20 * n),
+        logprob=np.frombuffer(raw, "<f4", n, 12 * n),
+    )
