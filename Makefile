@@ -9,6 +9,9 @@ NOTEBOOKS = notebooks exercises/solutions
 NOTEBOOK_FORMAT = --isolated --line-length=80 --config 'include=["*.ipynb"]'
 # A vLLM tier wants an environment of its own, made by `.ci/install` like these two.
 
+# Where a shell forbids it, every start of a kernel would compile all libraries again.
+export PYTHONDONTWRITEBYTECODE =
+
 help:
 	@echo "make lab      install the course into $(LAB) and open it in JupyterLab"
 	@echo "              ARGS='--no-browser --port=9000' is passed to JupyterLab"
@@ -67,6 +70,7 @@ render: $(LAB)/.installed
 bench: $(TEST)/.installed
 	@echo "==> measuring the engine (minutes; close other programs)"
 	@$(TEST)/bin/python benchmarks/engine.py $(ARGS)
+	@$(TEST)/bin/python benchmarks/driver.py
 
 clean:
 	rm -rf $(LAB) $(TEST) artifacts .pytest_cache .mypy_cache .ruff_cache \

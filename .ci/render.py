@@ -61,6 +61,7 @@ def render(path: Path) -> None:
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],
         timeout=CELL_TIMEOUT,
     )
     client.execute()

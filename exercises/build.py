@@ -125,6 +125,7 @@ def execute(path: Path, *, kernel: str = "python3", timeout: int = 300) -> None:
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],
         timeout=timeout,
     ).execute()
     notebook.metadata = nbformat.from_dict(METADATA)

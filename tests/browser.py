@@ -260,7 +260,7 @@ class LabNotebook:
         self.page.wait_for_selector(IDLE, timeout=seconds * 1000)
 
     def scroll_to(self, selector: str, *, seconds: float = PATIENCE) -> None:
-        """Turn the wheel upwards from the last cell until the element is in the page."""
+        """Turn the wheel upwards from the last cell until the element is there."""
         self.page.locator(".jp-WindowedPanel-outer").first.hover()
         deadline = time.monotonic() + seconds
         while not self.page.locator(selector).count():
