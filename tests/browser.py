@@ -243,8 +243,11 @@ class LabNotebook:
             self.page.wait_for_timeout(50)
         pytest.fail(f"{self.path} has no kernel after {seconds} s")
 
-    def run_all(self, *, seconds: float = PATIENCE) -> None:
-        """Run every cell from the Run menu and wait until the last one is done."""
+    def run_all(self, *, seconds: float = PATIENCE, failing: bool = False) -> None:
+        """Run every cell from the Run menu and wait until the last one is done.
+
+        A cell that fails is an error of the test, unless it is a `failing` notebook.
+        """
         self.page.click("li.lm-MenuBar-item:has-text('Run')")
         self.page.click("li.lm-Menu-item[data-command='runmenu:run-all']")
         # JupyterLab keeps only cells near the window in the page, and Run All goes to
@@ -256,7 +259,7 @@ class LabNotebook:
             arg=[self.code_cells, TRACEBACK],
             timeout=seconds * 1000,
         )
-        assert not self.tracebacks(), self.tracebacks()
+        assert failing or not self.tracebacks(), self.tracebacks()
         self.page.wait_for_selector(IDLE, timeout=seconds * 1000)
 
     def scroll_to(self, selector: str, *, seconds: float = PATIENCE) -> None:

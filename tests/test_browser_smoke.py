@@ -81,7 +81,7 @@ def test_tracebacks_and_requests_to_elsewhere_are_seen(open_notebook):
             "1 / 0",
         )
     )
-    lab.run_all()
+    lab.run_all(failing=True)
     assert "ZeroDivisionError" in lab.tracebacks()[0]
     lab.page.wait_for_timeout(500)
     assert set(foreign(lab.urls)) == {"http://example.invalid/x.png"}

@@ -645,7 +645,7 @@ def test_a_rung_of_the_ladder_runs():
     assert made.status.phase == "done", made.status.message
     assert made.counts.n == 20
     assert made.counts.c.sum() > 20
-    assert made.problems == domains.evaluation_set("chains", 1, 10)
+    assert made.problems == domains.evaluation_set("countdown", 1, 10)
     again = CoverageExplorer(rung="27k", level=1, n_problems=10, samples=20)
     again.run()
     assert again.wait(300)
