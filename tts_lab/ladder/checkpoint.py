@@ -7,8 +7,9 @@ this size; the config names float32, so that every loader computes in float32.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tts_lab.ladder import tokenizer
@@ -60,11 +61,13 @@ def save(
     rung: Rung,
     folder: Path,
     *,
+    changes: Mapping[str, object] = MappingProxyType({}),
     add: Callable[[Path], None] = lambda partial: None,
 ) -> None:
     """Write the folder, whole or not at all.
 
-    `add` is called with the folder under its passing name, to write more into it.
+    `changes` go into `config.json`; `add` is called with the folder under its passing
+    name, to write more into it.
     """
     import torch
     from safetensors.torch import save_file
@@ -77,7 +80,7 @@ def save(
     }
     save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
     files = {
-        "config.json": config(rung),
+        "config.json": config(rung) | dict(changes),
         "generation_config.json": {
             "bos_token_id": tokenizer.BOS,
             "eos_token_id": tokenizer.EOS,

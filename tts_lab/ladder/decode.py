@@ -212,8 +212,12 @@ def forward(w, buffers, shared, own, rows):
 
 
 @_entry
-def prefill(w, buffers, shared, tokens, starts, known, logits):
-    """Compute the prefixes' cache from position `known` on, and their last logits."""
+def prefill(w, buffers, shared, tokens, starts, known, logits, states):
+    """Compute the prefixes' cache from position `known` on, and their last logits.
+
+    `states` gets the last state of every token read, unless it is empty.
+    """
+    keep = states.shape[0] > 0
     block = buffers.x.shape[0]
     prefixes = len(starts) - 1
     p, t = 0, known[0]
@@ -235,6 +239,8 @@ def prefill(w, buffers, shared, tokens, starts, known, logits):
         last = 0
         for i in range(rows):
             entry, place = buffers.place[3, i], buffers.place[4, i]
+            if keep:
+                states[starts[entry] + place] = buffers.normed[i]
             if starts[entry] + place + 1 == starts[entry + 1]:
                 buffers.normed[last] = buffers.normed[i]
                 buffers.place[1, last] = entry

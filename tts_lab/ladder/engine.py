@@ -213,6 +213,7 @@ class Engine:
         tokens = np.frombuffer(b"".join(prefixes), np.uint8).astype(np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)])
         logits = np.empty((len(prefixes), len(tokenizer.VOCABULARY)), np.float32)
+        no_states = np.empty((0, self.model.hidden), np.float32)
         first = 0
         while first < len(prefixes) and not stopped():
             within = starts[first] + PREFILL_TOKENS
@@ -225,6 +226,7 @@ class Engine:
                 starts[first : last + 1] - starts[first],
                 np.zeros(last - first, np.int64),
                 logits[first:last],
+                no_states,
             )
             first = last
         return shared, lengths, logits

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from tts_lab.ladder.tokenizer import VOCABULARY
 
+POLICY, VERIFIER = "LlamaForCausalLM", "LlamaForTokenClassification"
+
 
 class ModelError(ValueError):
     """The folder holds no model that the engine can run; the message says why."""
@@ -43,12 +45,24 @@ class Model:
         return sum(w.size for w in self.weights.values())
 
     @property
+    def head(self) -> NDArray[np.float32]:
+        """What turns states into logits: (vocabulary, hidden)."""
+        embedding = self.weights["model.embed_tokens.weight"]
+        return self.weights.get("lm_head.weight", embedding)
+
+    @property
     def head_dim(self) -> int:
         return self.hidden // self.heads
 
 
-def read(folder: str | Path) -> Model:
+def read(folder: str | Path, architecture: str = POLICY) -> Model:
     """The model of a folder with `config.json` and `model.safetensors`.
+
+    Parameters
+    ----------
+    folder : path
+    architecture : str
+        `POLICY`, or `VERIFIER` for one with a score of each token instead of logits.
 
     Raises
     ------
@@ -70,7 +84,7 @@ def read(folder: str | Path) -> Model:
         raise ModelError(f"{config_path} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise ModelError(f"{config_path} holds a {type(config).__name__}, no object")
-    _refuse_others(config, folder)
+    _refuse_others(config, folder, architecture)
     _refuse_other_tokenizer(folder)
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     weights = _weights(weights_path)
@@ -89,7 +103,7 @@ def read(folder: str | Path) -> Model:
         epsilon=float(config["rms_norm_eps"]),
         weights=weights,
     )
-    _check_shapes(model, folder, tied=tied)
+    _check_shapes(model, folder, tied=tied, scores=architecture == VERIFIER)
     return model
 
 
@@ -101,12 +115,12 @@ def _rope(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_others(config: dict[str, Any], folder: Path) -> None:
-    architecture = (config.get("architectures") or [None])[0]
-    if architecture != "LlamaForCausalLM":
+def _refuse_others(config: dict[str, Any], folder: Path, architecture: str) -> None:
+    found = (config.get("architectures") or [None])[0]
+    if found != architecture:
         raise ModelError(
-            f"{str(folder)!r} holds a {architecture}; the built-in engine runs "
-            "LlamaForCausalLM only (other models: the transformers or vllm proposer)"
+            f"{str(folder)!r} holds a {found}; the built-in engine runs "
+            f"{architecture} only here (other models: the transformers or vllm backend)"
         )
     needed = (
         "hidden_size", "num_hidden_layers", "num_attention_heads",
@@ -187,7 +201,7 @@ def _fingerprint(config: dict[str, Any], weights: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _check_shapes(model: Model, folder: Path, *, tied: bool) -> None:
+def _check_shapes(model: Model, folder: Path, *, tied: bool, scores: bool) -> None:
     square = (model.hidden, model.hidden)
     wide, tall = (
         (model.intermediate, model.hidden),
@@ -197,7 +211,9 @@ def _check_shapes(model: Model, folder: Path, *, tied: bool) -> None:
         "model.embed_tokens.weight": (len(VOCABULARY), model.hidden),
         "model.norm.weight": (model.hidden,),
     }
-    if not tied:
+    if scores:
+        expected |= {"score.weight": (1, model.hidden), "score.bias": (1,)}
+    elif not tied:
         expected["lm_head.weight"] = (len(VOCABULARY), model.hidden)
     for layer in range(model.layers):
         start = f"model.layers.{layer}."

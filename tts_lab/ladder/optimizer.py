@@ -55,7 +55,9 @@ def optimisers(model: nn.Module, learning_rate: float) -> list[torch.optim.Optim
     matrices: list[Tensor] = []
     rest: list[Tensor] = []
     for name, weight in model.named_parameters():
-        is_matrix = weight.ndim == 2 and "embed" not in name
+        if not weight.requires_grad:
+            continue
+        is_matrix = weight.ndim == 2 and not name.startswith(("model.embed", "score"))
         (matrices if is_matrix else rest).append(weight)
     return [
         Muon(matrices, learning_rate),

@@ -37,7 +37,7 @@ def prepare(model: Model) -> Weights:
         gate_up=stacked("mlp.gate_proj", "mlp.up_proj"),
         down=stacked("mlp.down_proj"),
         norm=w["model.norm.weight"],
-        head=pack(w.get("lm_head.weight", embed).T),
+        head=pack(model.head.T),
         cos=np.cos(angle).astype(np.float32),
         sin=np.sin(angle).astype(np.float32),
         epsilon=np.float32(model.epsilon),

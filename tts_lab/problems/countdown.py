@@ -144,6 +144,8 @@ def reachable(numbers: tuple[int, ...], target: int) -> bool:
     """
     if len(numbers) == 1:
         return numbers[0] == target
+    if len(numbers) == 2:  # most calls: no need to remember them
+        return any(value == target for *_, value in results(*numbers))
     seen = set()
     for i in range(len(numbers)):
         for j in range(i + 1, len(numbers)):

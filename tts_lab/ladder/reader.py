@@ -1,0 +1,156 @@
+"""Reading: the last state of every token of given texts, on all cores.
+
+What verifiers are made of: a head on the states gives scores, the states times the
+embedding give the log-probabilities of what was written. Texts are read in groups
+whose key-value cache stays small, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tts_lab.ladder import tokenizer
+from tts_lab.ladder.compiled import ensure
+from tts_lab.ladder.decode import Cache, Floats, prefill
+from tts_lab.ladder.engine import PREFILL_TOKENS, cores
+from tts_lab.ladder.model_folder import Model
+from tts_lab.ladder.packed import new_buffers, new_cache, prepare
+
+BLOCK = 64  # tokens that go through a layer together
+GROUP_BYTES = 8 << 20  # key-value cache of one group, at most (or of one text)
+
+Result = TypeVar("Result")
+
+
+class Reader:
+    """A model that reads.
+
+    Parameters
+    ----------
+    model : Model
+        What `model_folder.read` gives.
+    threads : int, optional
+        Groups read at a time; all cores by default.
+    """
+
+    def __init__(self, model: Model, *, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads!r}; accepted is 1 or more, or None")
+        ensure()
+        self.model = model
+        self.threads = threads or cores()
+        self._weights = prepare(model)
+        self._local = threading.local()
+
+    def encode(self, text: str, *, ended: bool = False) -> bytes:
+        """Token ids of a text, BOS in front, end of text behind if it ended."""
+        end = bytes([tokenizer.EOS]) if ended else b""
+        return bytes([tokenizer.BOS]) + tokenizer.encode(text) + end
+
+    def read(
+        self,
+        texts: Sequence[bytes],
+        use: Callable[[int, Floats], Result],
+    ) -> list[Result]:
+        """What `use(i, states)` makes of each text, in order.
+
+        Parameters
+        ----------
+        texts : sequence of bytes
+            Token ids, BOS included; at most the model's context each.
+        use : callable
+            Called in several threads with a text's index and its states,
+            (tokens, hidden) float32, after the final norm.
+
+        Raises
+        ------
+        ValueError
+            When a text is empty or longer than the context.
+        """
+        for text in texts:
+            if not 0 < len(text) <= self.model.context:
+                start = tokenizer.decode(text[1:60])
+                raise ValueError(
+                    f"a text of {len(text)} tokens ({start!r}...): {self.model.name} "
+                    f"reads 1 to {self.model.context}"
+                )
+        groups = self._groups(texts)
+        results: list[Result | None] = [None] * len(texts)
+
+        def work(group: list[int]) -> None:
+            states, starts = self._states([texts[i] for i in group])
+            for k, i in enumerate(group):
+                results[i] = use(i, states[starts[k] : starts[k + 1]])
+
+        if self.threads == 1 or len(groups) == 1:
+            for group in groups:
+                work(group)
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                for future in [pool.submit(work, group) for group in groups]:
+                    future.result()
+        return results  # type: ignore[return-value]
+
+    def logprobs(self, texts: Sequence[bytes]) -> list[Floats]:
+        """Log-probability (nats) of each token but the first: (tokens - 1,) each."""
+        head = self.model.head.T
+
+        def use(i: int, states: Floats) -> Floats:
+            logits = states[:-1] @ head
+            logits -= logits.max(axis=1, keepdims=True)
+            chosen = np.frombuffer(texts[i], np.uint8)[1:].astype(np.intp)
+            total = np.log(np.exp(logits).sum(axis=1))
+            found: Floats = logits[np.arange(len(chosen)), chosen] - total
+            return found
+
+        return self.read(texts, use)
+
+    def _groups(self, texts: Sequence[bytes]) -> list[list[int]]:
+        """Indices of texts of like length, each group small enough to be read."""
+        model = self.model
+        per_token = 8 * model.layers * model.hidden
+        even = -(-sum(map(len, texts)) // (2 * self.threads))
+        groups: list[list[int]] = []
+        tokens = 0
+        for i in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
+            longest = len(texts[groups[-1][0]]) if groups else 0
+            size = len(groups[-1]) + 1 if groups else 0
+            full = size * longest * per_token > GROUP_BYTES or tokens >= even
+            if not groups or full:
+                groups.append([])
+                tokens = 0
+            groups[-1].append(i)
+            tokens += len(texts[i])
+        return groups
+
+    def _states(self, texts: Sequence[bytes]) -> tuple[Floats, NDArray[np.int64]]:
+        lengths = np.array([len(text) for text in texts], np.int64)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        tokens = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64)
+        cache = new_cache(self.model, len(texts), int(lengths.max()))
+        states = np.empty((len(tokens), self.model.hidden), np.float32)
+        logits = np.empty((len(texts), len(tokenizer.VOCABULARY)), np.float32)
+        if not hasattr(self._local, "buffers"):
+            self._local.buffers = new_buffers(self.model, BLOCK)
+        first = 0
+        while first < len(texts):  # in slices: the interpreter must breathe
+            within = starts[first] + 8 * PREFILL_TOKENS
+            last = max(first + 1, int(np.searchsorted(starts, within, "right")) - 1)
+            prefill(
+                self._weights,
+                self._local.buffers,
+                Cache(cache.keys[first:last], cache.values[first:last]),
+                tokens[starts[first] : starts[last]],
+                starts[first : last + 1] - starts[first],
+                np.zeros(last - first, np.int64),
+                logits[first:last],
+                states[starts[first] : starts[last]],
+            )
+            first = last
+        return states, starts
