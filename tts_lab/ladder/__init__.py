@@ -87,12 +87,26 @@ def load(
     from tts_lab.ladder.model_folder import read
     from tts_lab.proposers.ladder import Ladder
 
+    return Ladder(read(folder(name, tokens)), threads=threads)
+
+
+def folder(name: str | Path, tokens: int | None = None) -> Path:
+    """The folder that a rung's name, or a path, stands for.
+
+    Raises
+    ------
+    ValueError
+        For a name that is neither rung nor folder, or `tokens` given with a folder.
+
+    >>> folder("105k") == path("105k")
+    True
+    """
     if str(name) in RUNGS:
-        return Ladder(read(path(str(name), tokens)), threads=threads)
+        return path(str(name), tokens)
     if not Path(name).is_dir():
         raise ValueError(
             f"{str(name)!r} is neither a rung nor a folder; rungs: {names()}"
         )
     if tokens is not None:
         raise ValueError(f"tokens={tokens!r} is for rungs; {str(name)!r} is a folder")
-    return Ladder(read(name), threads=threads)
+    return Path(name)

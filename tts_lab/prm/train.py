@@ -38,7 +38,7 @@ class Progress:
 def rate(batch: int, batches: int) -> float:
     """Learning rate as a share of its peak.
 
-    >>> rate(0, 1000), rate(500, 1000), rate(800, 1000)
+    >>> rate(0, 1000), rate(500, 1000), round(rate(800, 1000), 3)
     (0.01, 1.0, 0.5)
     """
     warm = min(1.0, (batch + 1) / WARMUP_BATCHES)
