@@ -337,8 +337,9 @@ class _Driver:
             groups: dict[int, list[Trace]] = {}
             for index, trace in zip(problem.tolist(), traces, strict=True):
                 groups.setdefault(index, []).append(trace)
+            written = np.bincount(problem, tokens).astype(np.int64).tolist()
             for index, group in groups.items():
-                self.emit(Sampled(index, group, banked))
+                self.emit(Sampled(index, group, banked, written[index]))
 
     def pay_prompts(
         self, call: Call, parent: NDArray[np.int32], problem: NDArray[np.int64]
@@ -362,6 +363,7 @@ class _Driver:
         if self.cancelled():
             return False
         scores: list[float] = []
+        read: list[int] = []
         if traces and self.verifier is not None:
             start = perf_counter()
             scores = checked_scores(self.verifier, traces)
@@ -378,5 +380,6 @@ class _Driver:
             begin, end = end, end + len(request.traces)
             slot.answer = scores[begin:end]
             if slot.answer:
-                self.emit(Scored(slot.index, request.traces, slot.answer))
+                cost = sum(read[begin:end])
+                self.emit(Scored(slot.index, request.traces, slot.answer, cost))
         return True

@@ -123,7 +123,8 @@ def majority(
     >>> choice.answer, choice.weights
     ('7', {'8': 1.0, '7': 2.0})
     """
-    return _vote(traces, [1.0] * len(traces), _total, ties, seed, by_score=False)
+    votes = [1.0] * len(traces)
+    return _vote(traces, votes, ties, seed)
 
 
 def best_of_n(
@@ -148,7 +149,14 @@ def best_of_n(
     >>> best_of_n(traces, [0.25, 0.5]).answer
     '7'
     """
-    return _vote(traces, scores, max, ties, seed)
+    voters = _voters(traces, scores, ties)
+    if not voters:
+        return None
+    weights = {a: max(scores[i] for i in of) for a, of in voters.items()}
+    highest = max(weights.values())
+    best = sorted(i for of in voters.values() for i in of if scores[i] == highest)
+    chosen = best[0] if ties == "first" else random.Random(seed).choice(best)
+    return Choice(str(canonical(traces[chosen])), traces[chosen], weights)
 
 
 def weighted_vote(
@@ -184,22 +192,13 @@ def weighted_vote(
                 "scores, so they must not be negative (exponentiate "
                 "log-probabilities)"
             )
-    return _vote(traces, scores, _total, ties, seed)
+    return _vote(traces, scores, ties, seed)
 
 
-def _total(values: Sequence[float]) -> float:
-    return math.fsum(values)
-
-
-def _vote(
-    traces: Sequence[Trace],
-    scores: Sequence[float],
-    combine: Callable[[Sequence[float]], float],
-    ties: Ties,
-    seed: int,
-    *,
-    by_score: bool = True,
-) -> Choice | None:
+def _voters(
+    traces: Sequence[Trace], scores: Sequence[float], ties: str
+) -> dict[str, list[int]]:
+    """Which traces state each answer, answers in the order first seen."""
     if ties not in get_args(Ties):
         raise ValueError(f"ties is {ties!r}; accepted are {list(get_args(Ties))}")
     if len(traces) != len(scores):
@@ -211,17 +210,18 @@ def _vote(
         answer = canonical(trace)
         if answer is not None:
             voters.setdefault(answer, []).append(i)
+    return voters
+
+
+def _vote(
+    traces: Sequence[Trace], scores: Sequence[float], ties: Ties, seed: int
+) -> Choice | None:
+    voters = _voters(traces, scores, ties)
     if not voters:
         return None
-    weights = {a: combine([scores[i] for i in of]) for a, of in voters.items()}
-    rng = random.Random(seed)
-
-    def pick(candidates: Sequence[str], value: Callable[[str], float]) -> str:
-        most = max(map(value, candidates))
-        best = [one for one in candidates if value(one) == most]
-        return best[0] if ties == "first" else rng.choice(best)
-
-    answer = pick(list(voters), weights.__getitem__)
-    standing = voters[answer]
-    chosen = max(standing, key=lambda i: scores[i]) if by_score else standing[0]
+    weights = {a: math.fsum(scores[i] for i in of) for a, of in voters.items()}
+    most = max(weights.values())
+    best = [answer for answer, weight in weights.items() if weight == most]
+    answer = best[0] if ties == "first" else random.Random(seed).choice(best)
+    chosen = max(voters[answer], key=lambda i: scores[i])  # the first of equal ones
     return Choice(answer, traces[chosen], weights)

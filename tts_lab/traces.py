@@ -95,21 +95,23 @@ Strategy = Generator[Propose | Verify, Any, Any]
 class Sampled:
     """Event: traces of problem number `index` are ready.
 
-    Those `from_bank` cost no model call.
+    `tokens` were generated for them; those `from_bank` cost no model call.
     """
 
     index: int
     traces: Sequence[Trace]
     from_bank: bool = False
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Event: the verifier scored traces of problem number `index`."""
+    """Event: the verifier read `tokens` to score traces of problem number `index`."""
 
     index: int
     traces: Sequence[Trace]
     scores: Sequence[float]
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

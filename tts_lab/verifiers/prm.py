@@ -37,17 +37,6 @@ class PRM:
         If the folder holds no such model.
     ValueError
         For another aggregation.
-
-    Examples
-    --------
-    >>> from tts_lab import verifiers
-    >>> from tts_lab.traces import Problem
-    >>> problem = Problem("chains", "47+38*6\\n", 2)
-    >>> right = Trace(problem, "47+38=85\\n85*6=510\\n#510", 23, True)
-    >>> wrong = Trace(problem, "47+38=85\\n85*6=520\\n#520", 23, True)
-    >>> high, low = verifiers.load("prm-b").verify([right, wrong])
-    >>> high > 0.5 > low
-    True
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The live coverage chart as SVG: a string for an HTML widget, without any script.
 
 Promises: crisp at every size, readable in light and dark themes (colours are those of
-`static/coverage.css`), and every text is escaped. A point under the mouse says its
+`static/widgets.css`), and every text is escaped. A point under the mouse says its
 numbers. No script, because a front end that is slow to start one would be left with a
 dead chart. Not covered: figures to keep (`tts_lab.figures`).
 """
@@ -20,14 +20,14 @@ from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled
 from tts_lab.traces import Problem
 from tts_lab.widgets.measured import Measured
 
-STYLE = (Path(__file__).parent / "static" / "coverage.css").read_text("utf-8")
+STYLE = (Path(__file__).parent / "static" / "widgets.css").read_text("utf-8")
 WIDTH, HEIGHT = 640, 362
 LEFT, RIGHT, TOP, BOTTOM = 56, WIDTH - 128, 26, HEIGHT - 46  # of the plot
 DASHES = ("7 4", "2 3", "9 3 2 3", "12 5")  # of earlier curves
 COLUMNS = 50  # squares in a row
 
 
-class _Scale:
+class Scale:
     """From a budget and a coverage to pixels, on a log axis from `low` to `high`."""
 
     def __init__(self, low: float, high: float) -> None:
@@ -45,8 +45,8 @@ class _Scale:
 def empty(samples: int) -> str:
     """Axes without a curve, for before the first run."""
     words = "Coverage against samples per problem; nothing is measured yet."
-    scale = _Scale(1, max(samples, 2))
-    return _svg(HEIGHT, words, _axes(scale, BUDGETS["samples"]))
+    scale = Scale(1, max(samples, 2))
+    return svg(HEIGHT, words, axes(scale, BUDGETS["samples"]))
 
 
 def chart(now: Measured, earlier: Sequence[Measured], *, budget: Budget) -> str:
@@ -70,14 +70,14 @@ def chart(now: Measured, earlier: Sequence[Measured], *, budget: Budget) -> str:
     ends = [one.cost([1, one.target], budget) for one in every]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     unit, label = scaled(budget, high)
-    scale = _Scale(low / unit, high / unit)
+    scale = Scale(low / unit, high / unit)
     places = [one.cost(one.curve.k, budget) / unit for one in every]
-    parts = [_axes(scale, label)]
+    parts = [axes(scale, label)]
     for i, (one, x) in enumerate(zip(earlier, places, strict=False)):
-        parts.append(_earlier(_points(scale.x(x), scale.y(one.curve.mean)), i))
+        parts.append(_earlier(points(scale.x(x), scale.y(one.curve.mean)), i))
     curve, x = now.curve, scale.x(places[-1])
     edge = x if x.size > 1 else np.array([x[0] - 3, x[0] + 3])  # one point: a bar
-    band = _points(
+    band = points(
         np.append(edge, edge[::-1]),
         np.append(
             np.broadcast_to(scale.y(curve.low), edge.shape),
@@ -85,7 +85,7 @@ def chart(now: Measured, earlier: Sequence[Measured], *, budget: Budget) -> str:
         ),
     )
     parts.append(f'<path class="tts-band" d="{band}Z"/>')
-    parts.append(f'<path class="tts-curve" d="{_points(x, scale.y(curve.mean))}"/>')
+    parts.append(f'<path class="tts-curve" d="{points(x, scale.y(curve.mean))}"/>')
     parts += _labels(every, places, scale)
     parts += _readings(now, x, scale, budget, places[-1], label)
     words = (
@@ -94,7 +94,7 @@ def chart(now: Measured, earlier: Sequence[Measured], *, budget: Budget) -> str:
         f"{curve.low[-1]:.1%} to {curve.high[-1]:.1%}."
     )
     return (
-        f"{_svg(HEIGHT, words, ''.join(parts))}"
+        f"{svg(HEIGHT, words, ''.join(parts))}"
         f'<div class="tts-under">{escape(now.caption)}<br>Band: {curve.level:.0%} '
         f"interval over problems. Point at the curve to read it.</div>"
     )
@@ -140,7 +140,7 @@ def squares(
     height = int(np.ceil(len(problems) / columns) * step) + 2
     inside = f'<g class="tts-squares">{"".join(parts)}</g>'
     return (
-        f'{_svg(height, words, inside)}<div class="tts-under">Squares are problems: '
+        f'{svg(height, words, inside)}<div class="tts-under">Squares are problems: '
         "hollow = not solved yet, fuller = right more often.</div>"
     )
 
@@ -151,40 +151,40 @@ def short(problem: Problem, length: int = 44) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def _svg(height: int, words: str, inside: str) -> str:
+def svg(height: int, words: str, inside: str) -> str:
     return (
         f'<svg class="tts-svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(words)}">{inside}</svg>'
     )
 
 
-def _points(x: FloatArray, y: FloatArray) -> str:
+def points(x: FloatArray, y: FloatArray) -> str:
     pairs = zip(x.tolist(), y.tolist(), strict=True)
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in pairs)
 
 
-def _text(x: float, y: float, words: str, name: str = "", anchor: str = "start") -> str:
+def text(x: float, y: float, words: str, name: str = "", anchor: str = "start") -> str:
     return (
         f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
         f"{escape(words)}</text>"
     )
 
 
-def _axes(scale: _Scale, label: str) -> str:
+def axes(scale: Scale, label: str, y_label: str = "coverage") -> str:
     """Grid, tick labels and names of both axes."""
     parts = []
     for share in (0, 0.25, 0.5, 0.75, 1):
         y = scale.y(share)
         name = "tts-grid" if share else "tts-base"
         parts.append(f'<path class="{name}" d="M{LEFT} {y:.1f}H{RIGHT}"/>')
-        parts.append(_text(LEFT - 8, y + 4, f"{share:.0%}", "tts-tick", "end"))
+        parts.append(text(LEFT - 8, y + 4, f"{share:.0%}", "tts-tick", "end"))
     for tick in log_ticks(scale.low, scale.high):
         x = scale.x(tick)
         parts.append(f'<path class="tts-grid" d="M{x:.1f} {TOP}V{BOTTOM}"/>')
-        parts.append(_text(x, BOTTOM + 17, plain(tick), "tts-tick", "middle"))
-    parts.append(_text((LEFT + RIGHT) / 2, HEIGHT - 8, label, "tts-x", "middle"))
+        parts.append(text(x, BOTTOM + 17, plain(tick), "tts-tick", "middle"))
+    parts.append(text((LEFT + RIGHT) / 2, HEIGHT - 8, label, "tts-x", "middle"))
     middle = (TOP + BOTTOM) / 2
-    turned = _text(0, 0, "coverage", "", "middle")
+    turned = text(0, 0, y_label, "", "middle")
     parts.append(f'<g transform="translate(12 {middle}) rotate(-90)">{turned}</g>')
     return "".join(parts)
 
@@ -196,7 +196,7 @@ def _earlier(points: str, number: int) -> str:
 
 
 def _labels(
-    every: Sequence[Measured], places: Sequence[FloatArray], scale: _Scale
+    every: Sequence[Measured], places: Sequence[FloatArray], scale: Scale
 ) -> list[str]:
     """Each curve's name and last coverage, 31 pixels apart or more: the current one's
     at its end, the others', with their dashes, right of the plot."""
@@ -218,15 +218,15 @@ def _labels(
         if one is not every[-1]:
             left, name_left = RIGHT + 10, RIGHT + 40
             parts.append(_earlier(f"M{left} {y:.1f}h24", i))
-        parts.append(_text(name_left, y + 4, f"{name}  {mean:.{digits}%}", "tts-name"))
-        parts.append(_text(left, y + 18, one.detail, "tts-detail"))
+        parts.append(text(name_left, y + 4, f"{name}  {mean:.{digits}%}", "tts-name"))
+        parts.append(text(left, y + 18, one.detail, "tts-detail"))
     return parts
 
 
 def _readings(
     now: Measured,
     x: FloatArray,
-    scale: _Scale,
+    scale: Scale,
     budget: Budget,
     cost: FloatArray,
     label: str,
@@ -248,7 +248,7 @@ def _readings(
             f'<g class="tts-reading"><rect x="{edges[i]:.1f}" y="{TOP}" '
             f'width="{width:.1f}" height="{BOTTOM - TOP}"/>'
             f'<path d="M{x[i]:.1f} {TOP}V{BOTTOM}"/>'
-            f"{_dot(x[i], heights[i])}{_text(LEFT, 14, words)}</g>"
+            f"{_dot(x[i], heights[i])}{text(LEFT, 14, words)}</g>"
         )
     return parts
 

@@ -160,6 +160,7 @@ class CoverageExplorer(widgets.VBox):  # type: ignore[misc]
         super().__init__(
             [style, controls.box, buttons, self.status_line, self.tiles, body]
         )
+        self.add_class("tts-widget")
         self.add_class("tts-coverage")
         self.controls.run.on_click(lambda _: self.run())
         self.controls.cancel.on_click(lambda _: self.cancel())

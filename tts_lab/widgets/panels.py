@@ -1,7 +1,7 @@
 """The explorer's texts as HTML: status, numbers, samples.
 
 Promises: whatever a model or a problem says is escaped; right and wrong are told by
-words and marks, not by colour alone. Not covered: style (`static/coverage.css`).
+words and marks, not by colour alone. Not covered: style (`static/widgets.css`).
 """
 
 from __future__ import annotations
@@ -107,9 +107,14 @@ def texts(problem: Problem, example: Example) -> str:
     return f'<div class="tts-samples">{"".join(parts)}</div>'
 
 
-def prompt(problem: Problem) -> str:
+def prompt(problem: Problem, lead: str = "First problem") -> str:
     """A problem as an example of its kind."""
-    return f'First problem: <span class="tts-example">{escape(short(problem))}</span>'
+    return f'{lead}: <span class="tts-example">{escape(short(problem))}</span>'
+
+
+def status_problem(error: Exception) -> str:
+    """What is wrong with a problem that was typed in."""
+    return f'<span class="tts-no">⚠ {escape(str(error))}</span>'
 
 
 def choices(problems: Sequence[Problem]) -> tuple[tuple[str, int], ...]:

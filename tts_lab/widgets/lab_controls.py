@@ -1,0 +1,135 @@
+"""The widgets of the strategy lab's settings, and its buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import ipywidgets as widgets
+
+from tts_lab import problems, select
+from tts_lab.widgets import panels
+from tts_lab.widgets.controls import _button, _dropdown, _slider
+from tts_lab.widgets.lab_settings import MAX_N, RULES, Settings
+
+_N = (1, 2, 4, 8, 16, 32, 64, 128, MAX_N)
+_WIDTH = (1, 2, 3, 4, 6, 8, 16)
+
+
+class LabControls:
+    """The settings' widgets, Run, Step and Cancel.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where they stand at first.
+    policies, verifiers, strategies : sequence of str
+        What can be chosen.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        policies: Sequence[str],
+        verifiers: Sequence[str],
+        strategies: Sequence[str],
+    ) -> None:
+        s = self._start = settings
+        self.policy = _dropdown("Policy", policies, s.policy, "Who writes")
+        self.verifier = _dropdown("Verifier", verifiers, s.verifier, "Who scores")
+        self.strategy = _dropdown(
+            "Strategy", strategies, s.strategy, "Who decides what to ask next"
+        )
+        self.domain = _dropdown(
+            "Domain", list(problems.DOMAINS), s.domain, "What kind of problem"
+        )
+        levels = list(problems.domain(s.domain).LEVELS)
+        self.level = _dropdown("Level", levels, s.level, "Higher is harder")
+        self.number = widgets.BoundedIntText(
+            value=s.number, min=1, max=200, description="Problem",
+            tooltip="Number in the level's evaluation set",
+            layout={"width": "auto"}, style={"description_width": "84px"},
+        )  # fmt: skip
+        self.typed = widgets.Text(
+            value=s.typed, description="Or your own", placeholder="e.g. 3 7 25>46",
+            tooltip="A problem of the domain; empty for the numbered one",
+            layout={"width": "auto"}, style={"description_width": "84px"},
+        )  # fmt: skip
+        self.n = _slider("n", _N, s.n, "Candidates a round, and traces returned")
+        self.width = _slider("Width", _WIDTH, s.width, "Continuations of each kept one")
+        self.aggregation = _dropdown(
+            "Aggregation",
+            list(get_args(select.Aggregation)),
+            s.aggregation,
+            "How a trace's step scores become one",
+        )
+        self.rule = _dropdown("Choose by", RULES, s.rule, "How the answer is chosen")
+        self.seed = widgets.BoundedIntText(
+            value=s.seed, min=0, max=2**31 - 1, description="Seed",
+            tooltip="Another seed, another search",
+            layout={"width": "auto"}, style={"description_width": "84px"},
+        )  # fmt: skip
+        self.example = widgets.HTML()
+        columns = "repeat(auto-fit, minmax(250px, 1fr))"
+        self.box = widgets.GridBox(
+            [
+                self.policy, self.verifier, self.strategy,
+                self.domain, self.level, self.number,
+                self.n, self.width, self.typed,
+                self.aggregation, self.rule, self.seed, self.example,
+            ],
+            layout=widgets.Layout(grid_template_columns=columns, grid_gap="0 12px"),
+        )  # fmt: skip
+        self.run = _button("Run", "play", "success", "Search to the end")
+        self.step = _button("Step", "step-forward", "", "One request more")
+        self.cancel = _button("Cancel", "stop", "", "Stop; the tree stays")
+        self.cancel.disabled = True
+        self.buttons = widgets.HBox([self.run, self.step, self.cancel])
+        self.domain.observe(self._levels, "value")
+        for control in (self.level, self.number, self.typed):
+            control.observe(lambda _: self._example(), "value")
+        self._example()
+
+    def settings(self) -> Settings:
+        """Where the widgets stand now, checked."""
+        return replace(
+            self._start,
+            policy=self.policy.value,
+            verifier=self.verifier.value,
+            strategy=self.strategy.value,
+            domain=self.domain.value,
+            level=self.level.value,
+            number=self.number.value,
+            typed=self.typed.value,
+            n=self.n.value,
+            width=min(self.width.value, self.n.value),
+            aggregation=self.aggregation.value,
+            rule=self.rule.value,
+            seed=self.seed.value,
+        )
+
+    def running(self, active: bool, *, waiting: bool = False) -> None:
+        """Let Cancel be pressed while there is something to cancel."""
+        self.cancel.disabled = not active
+        name, icon = ("Run", "play")
+        if waiting:
+            name, icon = "Go on", "forward"
+        elif active:
+            name, icon = "Restart", "refresh"
+        if self.run.description != name:
+            self.run.description, self.run.icon = name, icon
+
+    def _levels(self, change: dict[str, Any]) -> None:
+        levels = list(problems.domain(change["new"]).LEVELS)
+        level = self.level.value if self.level.value in levels else levels[-1]
+        self.level.options = levels
+        self.level.value = level
+        self._example()
+
+    def _example(self) -> None:
+        try:
+            self.example.value = panels.prompt(self.settings().problem(), "Problem")
+        except (ValueError, TypeError) as error:
+            self.example.value = panels.status_problem(error)

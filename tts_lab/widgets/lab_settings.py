@@ -1,0 +1,121 @@
+"""What the strategy lab can be set to, checked when it is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import get_args
+
+from tts_lab import problems, select, strategies
+from tts_lab.figures.budget import plain
+from tts_lab.traces import Problem, Strategy
+
+MAX_N = 256
+
+#: what the lab offers; each is called with the problem, n, and width if it takes one
+STRATEGIES: dict[str, Callable[..., Strategy]] = {
+    "best-of-n": strategies.repeated_sampling,
+    "beam search": strategies.beam_search,
+    "lookahead": strategies.lookahead_search,
+    "DVTS": strategies.dvts,
+    "REBASE": strategies.rebase,
+    "MCTS": strategies.mcts,
+}
+RULES = ("best-of-n", "weighted vote", "majority")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of the strategy lab.
+
+    Parameters
+    ----------
+    policy, verifier, strategy : str
+    domain : str
+    level, number : int
+        Problem `number` (from 1) of the level's evaluation set.
+    typed : str
+        A problem of one's own instead; empty for none.
+    n, width : int
+    aggregation : str
+        Of a verifier's step scores.
+    rule : str
+        How the answer is chosen in the end.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        For a value out of range; the message quotes it and lists what is accepted.
+
+    Examples
+    --------
+    >>> Settings(n=16, width=32)
+    Traceback (most recent call last):
+        ...
+    ValueError: width=32; accepted is 1 to 16 (n)
+    """
+
+    policy: str = "105k"
+    verifier: str = "likelihood-380k"
+    strategy: str = "beam search"
+    domain: str = "countdown"
+    level: int = 3
+    number: int = 1
+    typed: str = ""
+    n: int = 16
+    width: int = 4
+    aggregation: str = "prod"
+    rule: str = "best-of-n"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _within("n", self.n, 1, MAX_N)
+        if not 1 <= self.width <= self.n:
+            raise ValueError(f"width={self.width!r}; accepted is 1 to {self.n} (n)")
+        _among("rule", self.rule, RULES)
+        _among("aggregation", self.aggregation, get_args(select.Aggregation))
+        _within("seed", self.seed, 0, 2**31 - 1)
+        self.problem()
+
+    def problem(self) -> Problem:
+        """The typed problem, or the one of that number."""
+        if self.typed.strip():
+            prompt = self.typed.strip()
+            problems.domain(self.domain).parse(prompt)
+            return Problem(self.domain, prompt + "\n")
+        every = problems.evaluation_set(self.domain, self.level)
+        _within("number", self.number, 1, len(every))
+        return every[self.number - 1]
+
+    def caption(self) -> str:
+        """All of it on one line."""
+        where = "your problem" if self.typed.strip() else f"problem {self.number}"
+        return (
+            f"{self.policy} · {self.verifier} · {self.strategy}, n {self.n}, width "
+            f"{self.width} · {self.domain} level {self.level}, {where} · "
+            f"{self.aggregation}, {self.rule} · seed {self.seed}"
+        )
+
+
+def prepared(
+    strategy: Callable[..., Strategy], settings: Settings
+) -> Callable[[Problem], Strategy]:
+    """A strategy with n and width filled in, as far as it takes them."""
+    takes = inspect.signature(strategy).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    offered: Mapping[str, int] = {"n": settings.n, "width": settings.width}
+    options = {k: v for k, v in offered.items() if anything or k in takes}
+    return partial(strategy, **options)
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r}; accepted is {low} to {plain(high)}")
+
+
+def _among(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise ValueError(f"{name}={value!r}; accepted are {list(accepted)}")
