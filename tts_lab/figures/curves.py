@@ -35,8 +35,9 @@ def coverage(
     budget: Budget = "samples",
     cost: Mapping[str, npt.ArrayLike] | None = None,
     title: str = "Coverage",
+    y_label: str = "coverage",
 ) -> Picture:
-    """Draw coverage against samples, tokens or FLOPs, with intervals.
+    """Draw coverage (or another share) against a budget, with intervals.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def coverage(
         Unit of the horizontal axis.
     cost : mapping of label to (K,) array, optional
         What `spent` gives at each curve's k; needed unless the budget is samples.
-    title : str
+    title, y_label : str
 
     Returns
     -------
@@ -68,7 +69,7 @@ def coverage(
     for i, (name, curve) in enumerate(curves.items()):
         curve_line(axes, name, xs[name] / unit, curve, i)
         rows(figure, name, xs[name] / unit, label, curve)
-    share_axis(axes, "coverage")
+    share_axis(axes, y_label)
     log_axis(axes, label)
     name_lines(axes)
     caption(figure, counted(list(curves.values())))

@@ -58,14 +58,15 @@ class Reader:
         texts: Sequence[bytes],
         use: Callable[[int, Floats], Result],
     ) -> list[Result]:
-        """What `use(i, states)` makes of each text, in order.
+        """What `use(i, states)` makes of each text, in order; equal ones are read once.
 
         Parameters
         ----------
         texts : sequence of bytes
             Token ids, BOS included; at most the model's context each.
         use : callable
-            Called in several threads with a text's index and its states,
+            Called in several threads with the index of a text (of equal ones, the
+            first) and its states,
             (tokens, hidden) float32, after the final norm.
 
         Raises
@@ -80,12 +81,17 @@ class Reader:
                     f"a text of {len(text)} tokens ({start!r}...): {self.model.name} "
                     f"reads 1 to {self.model.context}"
                 )
-        groups = self._groups(texts)
-        results: list[Result | None] = [None] * len(texts)
+        first: dict[bytes, int] = {}
+        for i, text in enumerate(texts):
+            first.setdefault(text, i)
+        different = list(first.values())
+        groups = self._groups([texts[i] for i in different])
+        results: dict[int, Result] = {}
 
         def work(group: list[int]) -> None:
-            states, starts = self._states([texts[i] for i in group])
-            for k, i in enumerate(group):
+            numbers = [different[k] for k in group]
+            states, starts = self._states([texts[i] for i in numbers])
+            for k, i in enumerate(numbers):
                 results[i] = use(i, states[starts[k] : starts[k + 1]])
 
         if self.threads == 1 or len(groups) == 1:
@@ -95,7 +101,7 @@ class Reader:
             with ThreadPoolExecutor(self.threads) as pool:
                 for future in [pool.submit(work, group) for group in groups]:
                     future.result()
-        return results  # type: ignore[return-value]
+        return [results[first[text]] for text in texts]
 
     def logprobs(self, texts: Sequence[bytes]) -> list[Floats]:
         """Log-probability (nats) of each token but the first: (tokens - 1,) each."""
