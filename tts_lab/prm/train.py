@@ -22,6 +22,7 @@ from tts_lab.prm.model import TokenClassifier, on_rung
 from tts_lab.prm.recipes import Recipe
 
 WARMUP_BATCHES = 100
+SAVE_SECONDS = 60.0
 DECAY = 0.4  # share of the run over which the rate falls to zero
 
 
@@ -120,7 +121,7 @@ def train(
         on_progress(progress)
         if on_model and progress.batches % 250 == 0:
             on_model(model, progress)
-        if time.monotonic() - saved > 60:
+        if time.monotonic() - saved > SAVE_SECONDS:
             save()
             saved = time.monotonic()
     save()
