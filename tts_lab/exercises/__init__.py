@@ -13,6 +13,7 @@ from typing import Any
 
 from tts_lab.exercises import (
     averaging,
+    choosing,
     estimator,
     extrapolating,
     first_samples,
@@ -35,6 +36,8 @@ _CHECKS: dict[str, Check] = {
     "fit_power_law": fitting.fit_power_law,
     "extrapolation": extrapolating.extrapolation,
     "tail": tail.tail,
+    "weighted_vote": choosing.weighted_vote,
+    "precision": choosing.precision,
 }
 
 
