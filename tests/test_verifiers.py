@@ -94,6 +94,28 @@ def test_the_likelihood_of_a_sample_is_what_the_policy_gave_it(sampled):
     np.testing.assert_allclose(np.log(scores), [t.logprob for t in traces], atol=1e-3)
 
 
+def test_siblings_share_what_they_begin_with(monkeypatch):
+    """The same numbers, from fewer tokens."""
+    start = "47+38*6\n47+38=85\n"
+    ends = ["85*6=510\n", "85*6=510\n#510", "85*6=5", "8", "85*6=500\n#500"]
+    alone = Reader(model_folder.read(ladder.path("105k")), threads=1)
+    together = Reader(alone.model, threads=1)
+    texts = [alone.encode(start + end) for end in ends] + [alone.encode("1+1\n")]
+    expected = [alone.logprobs([text])[0] for text in texts]
+    read = []
+    original = together._read
+
+    def count(texts, cache, starts, known, states):
+        read.append(int(starts[-1] - known.sum()))
+        original(texts, cache, starts, known, states)
+
+    monkeypatch.setattr(together, "_read", count)
+    found = together.logprobs(texts)
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert sum(read) < 0.75 * sum(map(len, texts))
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [([b""], "a text of 0 tokens"), ([b"\x05" * 300], "a text of 300 tokens.*1 to")],

@@ -2,12 +2,14 @@
 
 What verifiers are made of: a head on the states gives scores, the states times the
 embedding give the log-probabilities of what was written. Texts are read in groups
-whose key-value cache stays small, so memory does not grow with their number.
+whose key-value cache stays small, so memory does not grow with their number; lines
+that several texts of a group begin with are read once.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,6 +28,7 @@ BLOCK = 64  # tokens that go through a layer together
 GROUP_BYTES = 8 << 20  # key-value cache of one group, at most (or of one text)
 
 Result = TypeVar("Result")
+_NEWLINE = tokenizer.encode("\n")
 
 
 class Reader:
@@ -118,29 +121,65 @@ class Reader:
         return self.read(texts, use)
 
     def _groups(self, texts: Sequence[bytes]) -> list[list[int]]:
-        """Indices of texts of like length, each group small enough to be read."""
+        """Indices of texts, siblings together, each group small enough to be read."""
         model = self.model
         per_token = 8 * model.layers * model.hidden
         even = -(-sum(map(len, texts)) // (2 * self.threads))
         groups: list[list[int]] = []
-        tokens = 0
-        for i in sorted(range(len(texts)), key=lambda i: -len(texts[i])):
-            longest = len(texts[groups[-1][0]]) if groups else 0
+        tokens = longest = 0
+        for i in sorted(range(len(texts)), key=lambda i: _parent(texts[i])):
             size = len(groups[-1]) + 1 if groups else 0
-            full = size * longest * per_token > GROUP_BYTES or tokens >= even
-            if not groups or full:
+            longest = max(longest, len(texts[i]))
+            if not groups or size * longest * per_token > GROUP_BYTES or tokens >= even:
                 groups.append([])
-                tokens = 0
+                tokens, longest = 0, len(texts[i])
             groups[-1].append(i)
             tokens += len(texts[i])
         return groups
 
     def _states(self, texts: Sequence[bytes]) -> tuple[Floats, NDArray[np.int64]]:
-        lengths = np.array([len(text) for text in texts], np.int64)
-        starts = np.concatenate([[0], np.cumsum(lengths)])
+        """States of all tokens, and where each text's begin; shared lines read once."""
+        parents = [_parent(text) for text in texts]
+        children = Counter(parents)
+        shared = [one for one, count in children.items() if count > 1 and one]
+        number = {one: i for i, one in enumerate(shared)}
+        cache, states, starts = self._prefill(shared)
+        own = new_cache(self.model, len(texts), max(map(len, texts)))
+        own_starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+        own_states = np.empty((own_starts[-1], self.model.hidden), np.float32)
+        known = np.zeros(len(texts), np.int64)
+        for i, parent in enumerate(parents):
+            if parent in number:
+                j, k = number[parent], len(parent)
+                known[i] = k
+                own.keys[i, :, :, :k] = cache.keys[j, :, :, :k]
+                own.values[i, :, :, :k] = cache.values[j, :, :, :k]
+                own_states[own_starts[i] : own_starts[i] + k] = states[
+                    starts[j] : starts[j] + k
+                ]
+        self._read(texts, own, own_starts, known, own_states)
+        return own_states, own_starts
+
+    def _prefill(
+        self, texts: Sequence[bytes]
+    ) -> tuple[Cache, Floats, NDArray[np.int64]]:
+        starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+        starts = starts.astype(np.int64)
+        cache = new_cache(self.model, len(texts), max(map(len, texts), default=0))
+        states = np.empty((starts[-1], self.model.hidden), np.float32)
+        self._read(texts, cache, starts, np.zeros(len(texts), np.int64), states)
+        return cache, states, starts
+
+    def _read(
+        self,
+        texts: Sequence[bytes],
+        cache: Cache,
+        starts: NDArray[np.int64],
+        known: NDArray[np.int64],
+        states: Floats,
+    ) -> None:
+        """Fill cache and states from `known` on."""
         tokens = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64)
-        cache = new_cache(self.model, len(texts), int(lengths.max()))
-        states = np.empty((len(tokens), self.model.hidden), np.float32)
         logits = np.empty((len(texts), len(tokenizer.VOCABULARY)), np.float32)
         if not hasattr(self._local, "buffers"):
             self._local.buffers = new_buffers(self.model, BLOCK)
@@ -154,9 +193,13 @@ class Reader:
                 Cache(cache.keys[first:last], cache.values[first:last]),
                 tokens[starts[first] : starts[last]],
                 starts[first : last + 1] - starts[first],
-                np.zeros(last - first, np.int64),
+                known[first:last],
                 logits[first:last],
                 states[starts[first] : starts[last]],
             )
             first = last
-        return states, starts
+
+
+def _parent(text: bytes) -> bytes:
+    """The text up to its last line: what siblings of a search have in common."""
+    return text[: text.rfind(_NEWLINE, 0, len(text) - 1) + 1]
