@@ -68,14 +68,14 @@ def beam_search(
     ----------
     Snell et al. (2408.03314) sec. 5.2, "beam search".
     """
-    _check(n, width, max_steps)
+    check(n, width, max_steps)
     if lookahead < 0:
         raise ValueError(f"lookahead must be 0 or more, got {lookahead!r}")
     finished: list[Scored] = []
     parents, samples = [Trace(problem)], n
     for _ in range(max_steps):
         children = yield Propose(parents, samples, "step", temperature)
-        children = _unique(children)
+        children = unique(children)
         scores = yield from _look_ahead(children, lookahead)
         ranked = _ranked(children, scores)
         finished += [pair for pair in ranked if pair[0].finished]
@@ -83,7 +83,7 @@ def beam_search(
         if not going or len(finished) >= n:
             break
         parents, samples = going[: n // width], width
-    return _best(finished, n)
+    return best(finished, n)
 
 
 def lookahead_search(
@@ -135,7 +135,7 @@ def dvts(
     ----------
     Beeching, Tunstall and Rush, "Scaling test-time compute with open models" (2024).
     """
-    _check(n, width, max_steps)
+    check(n, width, max_steps)
     finished: list[Scored] = []
     trees = [Trace(problem)] * (n // width)
     for _ in range(max_steps):
@@ -150,7 +150,7 @@ def dvts(
                 trees.append(ranked[0][0])
         if not trees:
             break
-    return _best(finished, n)
+    return best(finished, n)
 
 
 def rebase(
@@ -179,14 +179,14 @@ def rebase(
     ----------
     Wu et al. (2408.00724) sec. 3.2, eq. 3.
     """
-    _check(n, 1, max_steps)
+    check(n, 1, max_steps)
     if not balance > 0:
         raise ValueError(f"balance must be above 0, got {balance!r}")
     finished: list[Scored] = []
     parents = [Trace(problem)] * n
     for _ in range(max_steps):
         children = yield Propose(parents, 1, "step", temperature)
-        children = _unique(children)
+        children = unique(children)
         scores = yield Verify(children)
         ranked = _ranked(children, scores)
         finished += [pair for pair in ranked if pair[0].finished]
@@ -200,7 +200,7 @@ def rebase(
             for (trace, _), count in zip(going, _apportion(shares, wanted), strict=True)
             for _ in range(count)
         ]
-    return _best(finished, n)
+    return best(finished, n)
 
 
 def _look_ahead(
@@ -219,11 +219,11 @@ def _ranked(traces: Sequence[Trace], scores: Sequence[float]) -> list[Scored]:
     return sorted(pairs, key=lambda pair: -pair[1])  # stable: equal ones keep order
 
 
-def _best(finished: list[Scored], n: int) -> list[Scored]:
+def best(finished: list[Scored], n: int) -> list[Scored]:
     return sorted(finished, key=lambda pair: -pair[1])[:n]
 
 
-def _unique(traces: Sequence[Trace]) -> list[Trace]:
+def unique(traces: Sequence[Trace]) -> list[Trace]:
     """One trace for each different text (and whether it is finished), in order."""
     return list({(trace.text, trace.finished): trace for trace in traces[::-1]}
                 .values())[::-1]  # fmt: skip
@@ -252,7 +252,7 @@ def _softmax(values: Sequence[float]) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-def _check(n: int, width: int, max_steps: int) -> None:
+def check(n: int, width: int, max_steps: int) -> None:
     for name, value in (("n", n), ("width", width), ("max_steps", max_steps)):
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, got {value!r}")

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 
 from tts_lab.strategies.sampling import Scored
-from tts_lab.strategies.search import MAX_STEPS, Search, _best, _check, _unique
+from tts_lab.strategies.search import MAX_STEPS, Search, best, check, unique
 from tts_lab.traces import Problem, Propose, Trace, Verify
 
 
@@ -71,7 +71,7 @@ def mcts(
     priors. Brown et al. (2407.21787) and the test-time training papers use it as the
     search that looks back.
     """
-    _check(n, 1, max_steps)
+    check(n, 1, max_steps)
     if width < 1 or exploration < 0:
         raise ValueError(
             f"width={width!r}, exploration={exploration!r}; accepted are 1 or more, "
@@ -87,7 +87,7 @@ def mcts(
             path.append(max(options, key=lambda c: c.worth(visits, exploration)))
         if len(path) <= max_steps:
             steps = yield Propose([path[-1].trace], width, "step", temperature)
-            steps = _unique(steps)
+            steps = unique(steps)
             priors = yield Verify(steps)
             path[-1].children = [
                 _Node(trace, prior) for trace, prior in zip(steps, priors, strict=True)
@@ -107,4 +107,4 @@ def mcts(
             )
         if root.closed:
             break
-    return _best(list(finished.values()), n)
+    return best(list(finished.values()), n)

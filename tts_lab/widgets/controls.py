@@ -113,19 +113,19 @@ class Controls:
         self._start = settings
         models = [settings.model] if settings.given_model else ladder.names()
         domains = list(problems.DOMAINS)
-        self.model = _dropdown("Model", models, settings.model, "Who writes")
-        self.domain = _dropdown(
+        self.model = dropdown("Model", models, settings.model, "Who writes")
+        self.domain = dropdown(
             "Domain", domains, settings.domain, "What kind of problems"
         )
         levels = list(problems.domain(settings.domain).LEVELS)
-        self.level = _dropdown("Level", levels, settings.level, "Higher is harder")
-        self.n_problems = _slider(
+        self.level = dropdown("Level", levels, settings.level, "Higher is harder")
+        self.n_problems = slider(
             "Problems",
             (10, 20, 50, 100, MAX_PROBLEMS),
             settings.n_problems,
             "How many problems: more of them narrow the band",
         )
-        self.samples = _slider(
+        self.samples = slider(
             "Samples",
             (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, MAX_SAMPLES),
             settings.samples,
@@ -151,8 +151,8 @@ class Controls:
             **_SIZE,
         )
         self.example = widgets.HTML()
-        self.run = _button("Run", "play", "success", "Start sampling (again)")
-        self.cancel = _button("Cancel", "stop", "", "Stop; what was measured stays")
+        self.run = button("Run", "play", "success", "Start sampling (again)")
+        self.cancel = button("Cancel", "stop", "", "Stop; what was measured stays")
         self.cancel.disabled = True
         self.budget = widgets.ToggleButtons(
             options=[("Samples", "samples"), ("Tokens", "tokens"), ("FLOPs", "flops")],
@@ -231,7 +231,7 @@ _SIZE: dict[str, Any] = {
 }
 
 
-def _dropdown(
+def dropdown(
     name: str, options: Sequence[Any], value: Any, tooltip: str
 ) -> widgets.Dropdown:
     return widgets.Dropdown(
@@ -244,7 +244,7 @@ def _dropdown(
     )
 
 
-def _slider(
+def slider(
     name: str, options: Sequence[int], value: int, tooltip: str
 ) -> widgets.SelectionSlider:
     return widgets.SelectionSlider(
@@ -257,7 +257,7 @@ def _slider(
     )
 
 
-def _button(name: str, icon: str, style: str, tooltip: str) -> widgets.Button:
+def button(name: str, icon: str, style: str, tooltip: str) -> widgets.Button:
     return widgets.Button(
         description=name,
         icon=icon,

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from tts_lab import problems, select
 from tts_lab.widgets import panels
-from tts_lab.widgets.controls import _button, _dropdown, _slider
+from tts_lab.widgets.controls import button, dropdown, slider
 from tts_lab.widgets.lab_settings import MAX_N, RULES, Settings
 
 _N = (1, 2, 4, 8, 16, 32, 64, 128, MAX_N)
@@ -37,16 +37,16 @@ class LabControls:
         strategies: Sequence[str],
     ) -> None:
         s = self._start = settings
-        self.policy = _dropdown("Policy", policies, s.policy, "Who writes")
-        self.verifier = _dropdown("Verifier", verifiers, s.verifier, "Who scores")
-        self.strategy = _dropdown(
+        self.policy = dropdown("Policy", policies, s.policy, "Who writes")
+        self.verifier = dropdown("Verifier", verifiers, s.verifier, "Who scores")
+        self.strategy = dropdown(
             "Strategy", strategies, s.strategy, "Who decides what to ask next"
         )
-        self.domain = _dropdown(
+        self.domain = dropdown(
             "Domain", list(problems.DOMAINS), s.domain, "What kind of problem"
         )
         levels = list(problems.domain(s.domain).LEVELS)
-        self.level = _dropdown("Level", levels, s.level, "Higher is harder")
+        self.level = dropdown("Level", levels, s.level, "Higher is harder")
         self.number = widgets.BoundedIntText(
             value=s.number, min=1, max=200, description="Problem",
             tooltip="Number in the level's evaluation set",
@@ -57,15 +57,15 @@ class LabControls:
             tooltip="A problem of the domain; empty for the numbered one",
             layout={"width": "auto"}, style={"description_width": "84px"},
         )  # fmt: skip
-        self.n = _slider("n", _N, s.n, "Candidates a round, and traces returned")
-        self.width = _slider("Width", _WIDTH, s.width, "Continuations of each kept one")
-        self.aggregation = _dropdown(
+        self.n = slider("n", _N, s.n, "Candidates a round, and traces returned")
+        self.width = slider("Width", _WIDTH, s.width, "Continuations of each kept one")
+        self.aggregation = dropdown(
             "Aggregation",
             list(get_args(select.Aggregation)),
             s.aggregation,
             "How a trace's step scores become one",
         )
-        self.rule = _dropdown("Choose by", RULES, s.rule, "How the answer is chosen")
+        self.rule = dropdown("Choose by", RULES, s.rule, "How the answer is chosen")
         self.seed = widgets.BoundedIntText(
             value=s.seed, min=0, max=2**31 - 1, description="Seed",
             tooltip="Another seed, another search",
@@ -82,9 +82,9 @@ class LabControls:
             ],
             layout=widgets.Layout(grid_template_columns=columns, grid_gap="0 12px"),
         )  # fmt: skip
-        self.run = _button("Run", "play", "success", "Search to the end")
-        self.step = _button("Step", "step-forward", "", "One request more")
-        self.cancel = _button("Cancel", "stop", "", "Stop; the tree stays")
+        self.run = button("Run", "play", "success", "Search to the end")
+        self.step = button("Step", "step-forward", "", "One request more")
+        self.cancel = button("Cancel", "stop", "", "Stop; the tree stays")
         self.cancel.disabled = True
         self.buttons = widgets.HBox([self.run, self.step, self.cancel])
         self.domain.observe(self._levels, "value")

@@ -16,7 +16,7 @@ from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import race_chart
 from tts_lab.widgets.chart import STYLE
-from tts_lab.widgets.controls import _button, _dropdown, _slider
+from tts_lab.widgets.controls import button, dropdown, slider
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
 from tts_lab.widgets.runner import Runner, Status, Task
@@ -87,29 +87,29 @@ class StrategyRace(widgets.VBox):  # type: ignore[misc]
             description="Strategies", tooltip="Up to four: hold Ctrl or Shift",
             layout={"width": "auto"}, style={"description_width": "84px"},
         )  # fmt: skip
-        self.policy = _dropdown(
+        self.policy = dropdown(
             "Policy", policies, proposer.name if proposer else policy, "Who writes"
         )
-        self.verifier = _dropdown(
+        self.verifier = dropdown(
             "Verifier", verifiers, scorer.name if scorer else verifier, "Who scores"
         )
-        self.domain = _dropdown(
+        self.domain = dropdown(
             "Domain", list(problems.DOMAINS), domain, "What kind of problems"
         )
         levels = list(problems.domain(domain).LEVELS)
-        self.level = _dropdown("Level", levels, level, "Higher is harder")
-        self.n_problems = _slider(
+        self.level = dropdown("Level", levels, level, "Higher is harder")
+        self.n_problems = slider(
             "Problems", (10, 20, 50, 100, 200), n_problems, "More narrow the intervals"
         )
-        self.rule = _dropdown("Choose by", RULES, rule, "How the answer is chosen")
+        self.rule = dropdown("Choose by", RULES, rule, "How the answer is chosen")
         self.axis = widgets.ToggleButtons(
             options=[("Samples", "samples"), ("Tokens", "tokens"), ("FLOPs", "flops")],
             value="flops",
             style={"button_width": "82px"},
             layout=widgets.Layout(width="auto"),
         )
-        self.run_button = _button("Run", "play", "success", "Start the race")
-        self.cancel_button = _button("Cancel", "stop", "", "Stop; points stay")
+        self.run_button = button("Run", "play", "success", "Start the race")
+        self.cancel_button = button("Cancel", "stop", "", "Stop; points stay")
         self.cancel_button.disabled = True
         self.progress = widgets.FloatProgress(
             min=0, max=1, tooltip="Problems done", layout={"flex": "1 1 160px"}
