@@ -21,7 +21,7 @@ help:
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
 	@echo "              ARGS=notebooks/00_start_here.ipynb renders only that one"
-	@echo "make bench    measure the engine; ARGS=--json for numbers to keep"
+	@echo "make bench    measure engine, driver, search; ARGS=--json keeps numbers"
 	@echo "make clean    remove both environments and every cache of this folder"
 	@echo "Any of them:  PYTHON=/path/to/python3.12 chooses the interpreter."
 
@@ -71,6 +71,7 @@ bench: $(TEST)/.installed
 	@echo "==> measuring the engine (minutes; close other programs)"
 	@$(TEST)/bin/python benchmarks/engine.py $(ARGS)
 	@$(TEST)/bin/python benchmarks/driver.py
+	@$(TEST)/bin/python benchmarks/search.py
 
 clean:
 	rm -rf $(LAB) $(TEST) artifacts .pytest_cache .mypy_cache .ruff_cache \
