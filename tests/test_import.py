@@ -62,3 +62,19 @@ def test_only_known_dependencies_are_imported(imported):
         if not name.startswith(("_cython", "cython_runtime"))
     }
     assert third_party <= ALLOWED
+
+
+def test_the_engine_starts_without_scipy_and_leaves_numba_whole():
+    """numba would import scipy.linalg to look for a BLAS that nobody uses here."""
+    code = """
+import sys
+import numpy as np
+from tts_lab.ladder import compiled
+compiled.ensure()
+assert "scipy.linalg" not in sys.modules
+from numba import njit
+dot = njit(lambda a, b: np.dot(a, b))
+assert dot(np.eye(3), np.ones((3, 3))).sum() == 9
+assert "scipy.linalg" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

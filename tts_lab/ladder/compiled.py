@@ -56,8 +56,28 @@ def ensure(say: Callable[[str], object] | None = None) -> None:
     _warm = True
 
 
+def _look_for_blas_later() -> None:
+    """Spare a quarter of a second at every start.
+
+    numba imports scipy.linalg to learn that there is a BLAS, which these kernels do not
+    use. Code that does use it still looks for itself, when it is compiled.
+    """
+    try:
+        from numba.np import linalg
+
+        look = linalg.ensure_blas
+    except (ImportError, AttributeError):  # another numba: it looks now
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        linalg.ensure_blas = look
+
+
 def _compile() -> None:
     """Call every compiled entry once, on a model of one layer."""
+    _look_for_blas_later()
     import numpy as np
     from numpy.typing import NDArray
 
