@@ -1,4 +1,4 @@
-"""The verifiers that ship, and how each is made."""
+"""Recipes of learned verifiers. None of their weights ship yet: see LOG.md."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class PRM:
     ----------
     folder : path
         A `LlamaForTokenClassification` folder with one label, as
-        `tts-lab train-verifier` writes it; transformers and vLLM load it too.
+        `tts_lab.prm.train.save` writes it; transformers loads it too.
     aggregation : str
         How `verify` makes one score of a trace's steps: "last", "min", "prod" or
         "mean". These models score everything up to the step, so the last one is the
