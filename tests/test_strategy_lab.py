@@ -16,6 +16,7 @@ from tts_lab.traces import Problem, Propose, Sampled, Scored, Trace
 from tts_lab.verifiers import library
 from tts_lab.verifiers.scripted import Scripted as ScriptedVerifier
 from tts_lab.widgets import StrategyLab
+from tts_lab.widgets.lab import aggregating
 from tts_lab.widgets.lab_settings import STRATEGIES, Settings, prepared
 from tts_lab.widgets.tree import SearchTree
 from tts_lab.widgets.tree_chart import MAX_LEAVES, layout, svg
@@ -340,3 +341,26 @@ def test_verifiers_by_name():
         assert 0 <= score <= 1
     with pytest.raises(ValueError, match=r"verifier 'luck' is unknown.*exact"):
         library.load("luck")
+
+
+def test_an_aggregation_must_fit_the_verifier():
+    """The fault of an aggregation that is set and ignored, or set where it is nonsense.
+
+    Rewards of an implicit PRM are logarithms: their product means nothing.
+    """
+    implicit = library.load("implicit-380k")
+    assert aggregating(implicit, "own") is implicit
+    lowest = aggregating(implicit, "min")
+    assert (lowest.aggregation, implicit.aggregation) == ("min", "sum")
+    with pytest.raises(ValueError, match=r"'prod' does not fit implicit PRM.*'sum'"):
+        aggregating(implicit, "prod")
+    lab = StrategyLab(verifier=implicit, aggregation="prod", n=4)
+    lab.run()
+    assert lab.wait(SECONDS)
+    assert lab.status.phase == "failed"
+    assert "does not fit" in lab.status_line.value
+    lab.controls.aggregation.value = "own"
+    lab.run()
+    assert lab.wait(SECONDS)
+    assert lab.status.phase == "done", lab.status.message
+    assert implicit.aggregation == "sum"

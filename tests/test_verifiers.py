@@ -100,7 +100,8 @@ def test_siblings_share_what_they_begin_with(monkeypatch):
     ends = ["85*6=510\n", "85*6=510\n#510", "85*6=5", "8", "85*6=500\n#500"]
     alone = Reader(model_folder.read(ladder.path("105k")), threads=1)
     together = Reader(alone.model, threads=1)
-    texts = [alone.encode(start + end) for end in ends] + [alone.encode("1+1\n")]
+    whole = [*(start + end for end in ends), "1+1\n"]
+    texts = [bytes([tokenizer.BOS]) + tokenizer.encode(text) for text in whole]
     expected = [alone.logprobs([text])[0] for text in texts]
     read = []
     original = together._read

@@ -51,11 +51,6 @@ class Reader:
         self._weights = prepare(model)
         self._local = threading.local()
 
-    def encode(self, text: str, *, ended: bool = False) -> bytes:
-        """Token ids of a text, BOS in front, end of text behind if it ended."""
-        end = bytes([tokenizer.EOS]) if ended else b""
-        return bytes([tokenizer.BOS]) + tokenizer.encode(text) + end
-
     def read(
         self,
         texts: Sequence[bytes],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,8 @@ class Likelihood:
     True
     """
 
+    aggregations: tuple[str, ...] = get_args(Aggregation)
+
     def __init__(
         self,
         model: str | Path,
@@ -108,6 +111,8 @@ class Implicit:
         For another aggregation, or beta not above 0.
     """
 
+    aggregations: tuple[str, ...] = ("sum", "min", "mean", "last")
+
     def __init__(
         self,
         model: str | Path,
@@ -117,10 +122,10 @@ class Implicit:
         aggregation: str = "sum",
         threads: int | None = None,
     ) -> None:
-        accepted = ("sum", "min", "mean", "last")
-        if aggregation not in accepted:
+        if aggregation not in self.aggregations:
             raise ValueError(
-                f"aggregation is {aggregation!r}; accepted are {list(accepted)}"
+                f"aggregation is {aggregation!r}; accepted are "
+                f"{list(self.aggregations)}"
             )
         if not beta > 0:
             raise ValueError(f"beta is {beta!r}; accepted is a number above 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class PRM:
     ValueError
         For another aggregation.
     """
+
+    aggregations: tuple[str, ...] = get_args(Aggregation)
 
     def __init__(
         self,

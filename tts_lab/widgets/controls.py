@@ -70,12 +70,12 @@ class Settings:
             rung(self.model)
         if not self.given_problems:
             problems.evaluation_set(self.domain, self.level, 1)
-            _within("n_problems", self.n_problems, 1, MAX_PROBLEMS)
+            within("n_problems", self.n_problems, 1, MAX_PROBLEMS)
         elif self.n_problems < 1:
             raise ValueError("problems must hold at least one problem, got none")
-        _within("samples", self.samples, 1, MAX_SAMPLES)
-        _within("temperature", self.temperature, 0, MAX_TEMPERATURE)
-        _within("seed", self.seed, 0, MAX_SEED)
+        within("samples", self.samples, 1, MAX_SAMPLES)
+        within("temperature", self.temperature, 0, MAX_TEMPERATURE)
+        within("seed", self.seed, 0, MAX_SEED)
 
     def problems(self) -> list[Problem]:
         """The first problems of the level's frozen evaluation set."""
@@ -267,6 +267,6 @@ def button(name: str, icon: str, style: str, tooltip: str) -> widgets.Button:
     )
 
 
-def _within(name: str, value: float, low: float, high: float) -> None:
+def within(name: str, value: float, low: float, high: float) -> None:
     if isinstance(value, bool) or not low <= value <= high:
         raise ValueError(f"{name}={value!r}; accepted is {plain(low)} to {plain(high)}")

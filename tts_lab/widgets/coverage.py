@@ -28,6 +28,7 @@ from tts_lab.widgets.chart import STYLE, chart, empty, squares
 from tts_lab.widgets.controls import Controls, Settings
 from tts_lab.widgets.measured import Measured, rows
 from tts_lab.widgets.runner import Runner, Status
+from tts_lab.widgets.running import Running
 from tts_lab.widgets.session import History, Session, Source
 from tts_lab.widgets.tally import Tally
 
@@ -41,7 +42,7 @@ class Counts(NamedTuple):
     c: IntArray
 
 
-class CoverageExplorer(widgets.VBox):  # type: ignore[misc]
+class CoverageExplorer(Running):
     """Pick a policy and problems, press Run, and watch coverage grow with samples.
 
     Parameters
@@ -158,10 +159,9 @@ class CoverageExplorer(widgets.VBox):  # type: ignore[misc]
         style = widgets.HTML(f"<style>{STYLE}</style>")
         style.add_class("tts-style")
         super().__init__(
-            [style, controls.box, buttons, self.status_line, self.tiles, body]
+            [style, controls.box, buttons, self.status_line, self.tiles, body],
+            "tts-coverage",
         )
-        self.add_class("tts-widget")
-        self.add_class("tts-coverage")
         self.controls.run.on_click(lambda _: self.run())
         self.controls.cancel.on_click(lambda _: self.cancel())
         self.controls.budget.observe(lambda _: self._draw(), "value")
@@ -172,24 +172,6 @@ class CoverageExplorer(widgets.VBox):  # type: ignore[misc]
         """Start with the settings of the controls; a run that goes on is cancelled."""
         session = Session(self.controls.settings(), self._source)
         self._runner.start(session.work, partial(self._show, session))
-
-    def cancel(self) -> None:
-        """Stop; what was measured stays."""
-        self._runner.cancel()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the run has ended and was shown; False after `timeout` seconds."""
-        return self._runner.wait(timeout)
-
-    def close(self) -> None:
-        """Stop, and take the widget away."""
-        self._runner.cancel()
-        super().close()
-
-    @property
-    def status(self) -> Status:
-        """How the run is doing; after a failure also why, and what to do."""
-        return self._runner.status
 
     @property
     def counts(self) -> Counts:
@@ -233,9 +215,6 @@ class CoverageExplorer(widgets.VBox):  # type: ignore[misc]
         shown = self.figure()._repr_mimebundle_() if self._curves() else ({}, {})
         bundle = super()._repr_mimebundle_(**kwargs)
         return shown[0] | bundle | {"text/plain": self.text()}, shown[1]
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.status.phase}>"
 
     def _tally(self) -> Tally:
         if self._session is None or self._session.tally is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from threading import RLock
@@ -11,6 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tts_lab import ladder, select
+from tts_lab.ladder.compiled import ensure
 from tts_lab.problems import domain
 from tts_lab.proposers import Proposer, Size
 from tts_lab.race import chooser, finished
@@ -20,8 +22,9 @@ from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import lab_panels as panels
 from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.lab_controls import LabControls
-from tts_lab.widgets.lab_settings import STRATEGIES, Settings, prepared
+from tts_lab.widgets.lab_settings import OWN, STRATEGIES, Settings, prepared
 from tts_lab.widgets.runner import Runner, Status, Task
+from tts_lab.widgets.running import Running
 from tts_lab.widgets.stepping import Gate
 from tts_lab.widgets.tree import SearchTree
 from tts_lab.widgets.tree_chart import svg
@@ -49,7 +52,7 @@ class Play:
     verifier_size: Size | None = None
 
 
-class StrategyLab(widgets.VBox):  # type: ignore[misc]
+class StrategyLab(Running):
     """Pick a policy, a verifier, a strategy and a problem, and watch the search.
 
     Parameters
@@ -122,10 +125,9 @@ class StrategyLab(widgets.VBox):  # type: ignore[misc]
                 self.tiles,
                 self.answer,
                 self.chart,
-            ]
+            ],
+            "tts-lab",
         )
-        self.add_class("tts-widget")
-        self.add_class("tts-lab")
         controls.run.on_click(lambda _: self.run())
         controls.step.on_click(lambda _: self.step())
         controls.cancel.on_click(lambda _: self.cancel())
@@ -145,24 +147,6 @@ class StrategyLab(widgets.VBox):  # type: ignore[misc]
             play.gate.step()
         else:
             self._start(stepping=True)
-
-    def cancel(self) -> None:
-        """Stop; the tree stays."""
-        self._runner.cancel()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the run has ended and was shown; False after `timeout` seconds."""
-        return self._runner.wait(timeout)
-
-    def close(self) -> None:
-        """Stop, and take the widget away."""
-        self._runner.cancel()
-        super().close()
-
-    @property
-    def status(self) -> Status:
-        """How the run is doing; after a failure also why, and what to do."""
-        return self._runner.status
 
     @property
     def tree(self) -> SearchTree:
@@ -195,9 +179,6 @@ class StrategyLab(widgets.VBox):  # type: ignore[misc]
             ]
         )
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.status.phase}>"
-
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
         return bundle | {"text/plain": self.text()}
@@ -216,11 +197,11 @@ class StrategyLab(widgets.VBox):  # type: ignore[misc]
 
     def _work(self, play: Play, stepping: bool, task: Task) -> None:
         settings = play.settings
+        ensure(task.say)
         task.say(f"loading {settings.policy} and {settings.verifier}")
         proposer = self._proposer or self._load("policy", settings.policy)
         verifier = self._verifier or self._load("verifier", settings.verifier)
-        if hasattr(verifier, "aggregation"):
-            verifier.aggregation = settings.aggregation
+        verifier = aggregating(verifier, settings.aggregation)
         play.policy_size, play.verifier_size = (
             proposer.size, getattr(verifier, "size", None),
         )  # fmt: skip
@@ -277,3 +258,24 @@ class StrategyLab(widgets.VBox):  # type: ignore[misc]
                 self.tiles.value = panels.tiles(play)
                 self.answer.value = panels.answer(play) if play.outcome else ""
                 self.chart.value = svg(play.tree)
+
+
+def aggregating(verifier: Verifier, how: str) -> Verifier:
+    """The verifier, or a copy of it that aggregates step scores another way.
+
+    Raises
+    ------
+    ValueError
+        When the verifier has step scores and does not aggregate them so.
+    """
+    accepted = getattr(verifier, "aggregations", None)
+    if how == OWN or accepted is None:  # None: one score a trace, nothing to aggregate
+        return verifier
+    if how not in accepted:
+        raise ValueError(
+            f"aggregation {how!r} does not fit {verifier.name}; accepted are "
+            f"{[OWN, *accepted]}"
+        )
+    made: Any = copy(verifier)
+    made.aggregation = how
+    return made  # type: ignore[no-any-return]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import ipywidgets as widgets
 
-from tts_lab import problems, select
+from tts_lab import problems
 from tts_lab.widgets import panels
-from tts_lab.widgets.controls import button, dropdown, slider
-from tts_lab.widgets.lab_settings import MAX_N, RULES, Settings
+from tts_lab.widgets.controls import MAX_SEED, button, dropdown, slider
+from tts_lab.widgets.lab_settings import AGGREGATIONS, MAX_N, RULES, Settings
 
 _N = (1, 2, 4, 8, 16, 32, 64, 128, MAX_N)
 _WIDTH = (1, 2, 3, 4, 6, 8, 16)
@@ -61,13 +61,13 @@ class LabControls:
         self.width = slider("Width", _WIDTH, s.width, "Continuations of each kept one")
         self.aggregation = dropdown(
             "Aggregation",
-            list(get_args(select.Aggregation)),
+            AGGREGATIONS,
             s.aggregation,
             "How a trace's step scores become one",
         )
         self.rule = dropdown("Choose by", RULES, s.rule, "How the answer is chosen")
         self.seed = widgets.BoundedIntText(
-            value=s.seed, min=0, max=2**31 - 1, description="Seed",
+            value=s.seed, min=0, max=MAX_SEED, description="Seed",
             tooltip="Another seed, another search",
             layout={"width": "auto"}, style={"description_width": "84px"},
         )  # fmt: skip

@@ -9,8 +9,9 @@ from functools import partial
 from typing import get_args
 
 from tts_lab import problems, select, strategies
-from tts_lab.figures.budget import plain
+from tts_lab.race import Rule
 from tts_lab.traces import Problem, Strategy
+from tts_lab.widgets.controls import MAX_SEED, within
 
 MAX_N = 256
 
@@ -23,7 +24,9 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "REBASE": strategies.rebase,
     "MCTS": strategies.mcts,
 }
-RULES = ("best-of-n", "weighted vote", "majority")
+RULES: tuple[str, ...] = get_args(Rule)
+OWN = "own"  # aggregation: as the verifier was made
+AGGREGATIONS = (OWN, *get_args(select.Aggregation))
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Settings:
         A problem of one's own instead; empty for none.
     n, width : int
     aggregation : str
-        Of a verifier's step scores.
+        Of a verifier's step scores; "own" leaves it as the verifier was made.
     rule : str
         How the answer is chosen in the end.
     seed : int
@@ -67,17 +70,17 @@ class Settings:
     typed: str = ""
     n: int = 16
     width: int = 4
-    aggregation: str = "prod"
+    aggregation: str = OWN
     rule: str = "best-of-n"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _within("n", self.n, 1, MAX_N)
+        within("n", self.n, 1, MAX_N)
         if not 1 <= self.width <= self.n:
             raise ValueError(f"width={self.width!r}; accepted is 1 to {self.n} (n)")
         _among("rule", self.rule, RULES)
-        _among("aggregation", self.aggregation, get_args(select.Aggregation))
-        _within("seed", self.seed, 0, 2**31 - 1)
+        _among("aggregation", self.aggregation, AGGREGATIONS)
+        within("seed", self.seed, 0, MAX_SEED)
         self.problem()
 
     def problem(self) -> Problem:
@@ -87,7 +90,7 @@ class Settings:
             problems.domain(self.domain).parse(prompt)
             return Problem(self.domain, prompt + "\n")
         every = problems.evaluation_set(self.domain, self.level)
-        _within("number", self.number, 1, len(every))
+        within("number", self.number, 1, len(every))
         return every[self.number - 1]
 
     def caption(self) -> str:
@@ -96,7 +99,7 @@ class Settings:
         return (
             f"{self.policy} · {self.verifier} · {self.strategy}, n {self.n}, width "
             f"{self.width} · {self.domain} level {self.level}, {where} · "
-            f"{self.aggregation}, {self.rule} · seed {self.seed}"
+            f"aggregation {self.aggregation}, {self.rule} · seed {self.seed}"
         )
 
 
@@ -109,11 +112,6 @@ def prepared(
     offered: Mapping[str, int] = {"n": settings.n, "width": settings.width}
     options = {k: v for k, v in offered.items() if anything or k in takes}
     return partial(strategy, **options)
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r}; accepted is {low} to {plain(high)}")
 
 
 def _among(name: str, value: str, accepted: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tts_lab import ladder, problems
+from tts_lab.ladder.compiled import ensure
 from tts_lab.proposers import Proposer
 from tts_lab.race import Point, race
 from tts_lab.traces import Problem, Strategy
@@ -20,11 +21,12 @@ from tts_lab.widgets.controls import button, dropdown, slider
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
 from tts_lab.widgets.runner import Runner, Status, Task
+from tts_lab.widgets.running import Running
 
 MOST = 4  # strategies in one race
 
 
-class StrategyRace(widgets.VBox):  # type: ignore[misc]
+class StrategyRace(Running):
     """Race strategies over the same problems and read which one pays.
 
     Parameters
@@ -131,9 +133,10 @@ class StrategyRace(widgets.VBox):  # type: ignore[misc]
         style = widgets.HTML(f"<style>{STYLE}</style>")
         style.add_class("tts-style")
         buttons = widgets.HBox([self.run_button, self.cancel_button, self.progress])
-        super().__init__([style, settings, buttons, self.status_line, axis, self.chart])
-        self.add_class("tts-widget")
-        self.add_class("tts-race-widget")
+        super().__init__(
+            [style, settings, buttons, self.status_line, axis, self.chart],
+            "tts-race-widget",
+        )
         self.run_button.on_click(lambda _: self.run())
         self.cancel_button.on_click(lambda _: self.cancel())
         self.axis.observe(lambda _: self._draw(), "value")
@@ -154,30 +157,9 @@ class StrategyRace(widgets.VBox):  # type: ignore[misc]
             partial(self._show, points, len(chosen) * len(self._n) * len(some)),
         )
 
-    def cancel(self) -> None:
-        """Stop; the points stay."""
-        self._runner.cancel()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the race has ended and was shown; False after `timeout` s."""
-        return self._runner.wait(timeout)
-
-    def close(self) -> None:
-        """Stop, and take the widget away."""
-        self._runner.cancel()
-        super().close()
-
-    @property
-    def status(self) -> Status:
-        """How the race is doing."""
-        return self._runner.status
-
     def text(self) -> str:
         """The chart in words."""
         return "\n".join(race_chart.rows(self.points) or ["nothing is measured yet"])
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.status.phase}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)
@@ -194,6 +176,7 @@ class StrategyRace(widgets.VBox):  # type: ignore[misc]
     def _work(
         self, points: list[Point], chosen: list[str], some: list[Problem], task: Task
     ) -> None:
+        ensure(task.say)
         task.say(f"loading {self.policy.value} and {self.verifier.value}")
         proposer = self._proposer or ladder.load(self.policy.value)
         verifier = self._scorer or library.load(self.verifier.value)

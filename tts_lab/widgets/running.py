@@ -1,0 +1,45 @@
+"""What every widget with a run has: status, Cancel, waiting, an end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+
+from tts_lab.widgets.runner import Runner, Status
+
+
+class Running(widgets.VBox):  # type: ignore[misc]
+    """A box around one `Runner`.
+
+    A class of this kind may set `_runner` before it calls this, so that `close` works
+    on a widget whose settings were refused.
+    """
+
+    _runner: Runner
+
+    def __init__(self, children: Sequence[widgets.Widget], *names: str) -> None:
+        super().__init__(children)
+        for name in ("tts-widget", *names):
+            self.add_class(name)
+
+    def cancel(self) -> None:
+        """Stop; what was measured stays."""
+        self._runner.cancel()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the run has ended and was shown; False after `timeout` seconds."""
+        return self._runner.wait(timeout)
+
+    def close(self) -> None:
+        """Stop, and take the widget away."""
+        self._runner.cancel()
+        super().close()
+
+    @property
+    def status(self) -> Status:
+        """How the run is doing; after a failure also why, and what to do."""
+        return self._runner.status
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.status.phase}>"
