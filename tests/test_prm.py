@@ -255,7 +255,7 @@ def test_a_head_fits_probabilities_and_refuses_what_is_none():
     assert fit(constant, states[:, 0] > 0).head.weight[3] == 0
     with pytest.raises(ValueError, match=r"labels from 0.0 to 2.0; accepted"):
         fit(states, np.linspace(0, 2, 4000))
-    with pytest.raises(ValueError, match="all 4000 labels are 1.0"):
+    with pytest.raises(ValueError, match=r"all 4000 labels are 1.0"):
         fit(states, np.ones(4000))
     with pytest.raises(ValueError, match=r"states \(4000, 3\) and labels \(3,\)"):
         fit(states, np.ones(3))

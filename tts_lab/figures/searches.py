@@ -20,7 +20,7 @@ from tts_lab.figures.picture import (
     share_axis,
     start,
 )
-from tts_lab.race import Cost, Point
+from tts_lab.race import Cost
 
 _COSTS = {
     "samples": "samples per problem",
@@ -41,8 +41,21 @@ class Judged(Protocol):
     def across(self) -> Share: ...
 
 
+class Raced(Protocol):
+    """A strategy at one n (`tts_lab.race.Point`, `tts_lab.searches.Searched`)."""
+
+    @property
+    def strategy(self) -> str: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def problems(self) -> int: ...
+    def cost(self, of: Cost) -> float: ...
+    def accuracy(self) -> Share: ...
+
+
 def race(
-    points: Sequence[Point],
+    points: Sequence[Raced],
     *,
     cost: Cost = "flops",
     title: str = "Accuracy against cost",
@@ -51,8 +64,8 @@ def race(
 
     Parameters
     ----------
-    points : sequence of Point
-        What `tts_lab.race.race` gives.
+    points : sequence of Point or Searched
+        What `tts_lab.race.race` gives, or `tts_lab.searches.shipped`.
     cost : str
         "samples", "tokens" or "flops".
     title : str
@@ -65,6 +78,7 @@ def race(
     Examples
     --------
     >>> from tts_lab.proposers import Size
+    >>> from tts_lab.race import Point
     >>> size = Size(100, 1, 8)
     >>> points = [Point("beam", n, 2, size, None, {0: True, 1: n > 4}, 2 * n, 40 * n)
     ...           for n in (4, 16)]

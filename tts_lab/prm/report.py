@@ -20,6 +20,7 @@ import numpy.typing as npt
 from tts_lab import ladder, problems
 from tts_lab.proposers import Size
 from tts_lab.run import run
+from tts_lab.select import aggregate
 from tts_lab.strategies import repeated_sampling
 from tts_lab.subsets import Pool, accuracy
 from tts_lab.traces import Trace
@@ -140,10 +141,16 @@ def measure(
     samples : Samples
     name : str
     probabilities : bool
-        Whether scores mean "right with this probability".
+        Whether a step's score means "right so far with this probability"; the last
+        one is then the trace's.
     """
     began = time.perf_counter()
-    scores = np.array(verifier.verify(samples.traces))
+    steps = verifier.steps(samples.traces) if probabilities else []
+    scores = np.array(
+        [aggregate(one, "last") for one in steps]
+        if probabilities
+        else verifier.verify(samples.traces)
+    )
     seconds = time.perf_counter() - began
     within = auc_within(scores, samples.right, samples.problem)
     across = auc_across(scores, samples.right, samples.problem)
@@ -161,8 +168,7 @@ def measure(
         (within.value, within.low, within.high),
         (across.value, across.low, across.high),
         calibration(scores, samples.right).error if probabilities else None,
-        step_accuracy(samples.traces, verifier.steps(samples.traces))
-        if probabilities else None,
+        step_accuracy(samples.traces, steps) if probabilities else None,
         float(samples.right.mean()),
         float(accuracy(pools, "best-of-n", [n]).mean[0]),
         float(accuracy(pools, "coverage", [n]).mean[0]),

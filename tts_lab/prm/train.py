@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tts_lab import ladder
 from tts_lab.ladder import checkpoint, model_folder
@@ -23,7 +25,9 @@ from tts_lab.prm import comparison, dataset, spans
 from tts_lab.prm.dataset import Labelled, Progress, quiet
 from tts_lab.prm.head import Head, fit
 from tts_lab.prm.recipes import RECIPES, Recipe, recipe
+from tts_lab.traces import Trace
 
+States = list[NDArray[np.float32]]
 HEADS = Path(__file__).with_name("heads")
 
 
@@ -59,8 +63,17 @@ class Trained:
     seconds: float
 
 
+def read(recipe: Recipe, traces: Sequence[Trace]) -> States:
+    """Per trace, what the recipe's trunk knows at the end of each step."""
+    return dataset.step_states(Reader(_comparison(recipe.trunk)[0]), traces)
+
+
 def train(
-    recipe: Recipe, progress: Progress = quiet, *, data: Labelled | None = None
+    recipe: Recipe,
+    progress: Progress = quiet,
+    *,
+    data: Labelled | None = None,
+    states: States | None = None,
 ) -> Trained:
     """Train a verifier.
 
@@ -71,6 +84,8 @@ def train(
         Called with what is being done and how much of it is.
     data : Labelled, optional
         What `dataset.make(recipe)` would give.
+    states : list of (steps, hidden) array, optional
+        What `read(recipe, data.traces)` gives: to fit several heads, read once.
 
     Examples
     --------
@@ -81,17 +96,17 @@ def train(
     (1.0, (64,))
     """
     began = time.perf_counter()
-    trunk = model_folder.read(ladder.path(recipe.trunk))
-    model = comparison.build(trunk)
+    model, fingerprint = _comparison(recipe.trunk)
     if data is None:
         data = dataset.make(recipe, progress)
-    progress("reading", len(data.traces))
-    states = dataset.step_states(Reader(model), data.traces)
+    if states is None:
+        progress("reading", len(data.traces))
+        states = read(recipe, data.traces)
     tokens = sum(len(spans.encode(trace)) for trace in data.traces)
     progress("fitting", sum(map(len, states)))
     found = fit(np.concatenate(states), np.concatenate(data.labels), ridge=recipe.ridge)
     return Trained(
-        recipe, trunk.fingerprint, found.head, len(data.traces), sum(map(len, states)),
+        recipe, fingerprint, found.head, len(data.traces), sum(map(len, states)),
         data.accuracy, found.loss, data.flops + 2.0 * model.parameters * tokens,
         time.perf_counter() - began,
     )  # fmt: skip
