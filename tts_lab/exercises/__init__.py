@@ -18,6 +18,7 @@ from tts_lab.exercises import (
     extrapolating,
     first_samples,
     fitting,
+    labelling,
     protocol,
     tail,
 )
@@ -38,6 +39,8 @@ _CHECKS: dict[str, Check] = {
     "tail": tail.tail,
     "weighted_vote": choosing.weighted_vote,
     "precision": choosing.precision,
+    "step_labels": labelling.step_labels,
+    "auc_within": labelling.auc_within,
 }
 
 
