@@ -20,6 +20,7 @@ from tts_lab.exercises import (
     fitting,
     labelling,
     protocol,
+    searching,
     tail,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
@@ -41,6 +42,8 @@ _CHECKS: dict[str, Check] = {
     "precision": choosing.precision,
     "step_labels": labelling.step_labels,
     "auc_within": labelling.auc_within,
+    "beam_search": searching.beam_search,
+    "lookahead": searching.lookahead,
 }
 
 
