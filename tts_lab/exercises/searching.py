@@ -173,8 +173,6 @@ def _cause(yours: Played, right: Played, case: Round) -> str:
         )
     if yours.ending == "stuck":
         return "a loop that never yields must end by itself: what changes in it?"
-    if yours.ending == "endless":
-        return "count the rounds: `for _ in range(max_steps)`"
     if yours.ending == "raised":
         signature = isinstance(yours.value, TypeError) and "argument" in text
         if signature and not yours.log:
@@ -197,6 +195,8 @@ def _cause(yours: Played, right: Played, case: Round) -> str:
         return "give all the parents that are kept to one `Propose`, not one at a time"
     if _only_first_lines(yours.log):
         return "every round begins at the problem again: the parents never change"
+    if yours.ending == "endless":
+        return "count the rounds: `for _ in range(max_steps)`"
     return _of_result(yours.value, expected=right.value)
 
 
