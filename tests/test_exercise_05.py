@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 
+import nbformat
 import pytest
 from wrong import WrongAnswers, assert_told
 
@@ -39,6 +41,15 @@ def test_without_a_fault_it_is_right(name):
 
 def test_the_packages_lookahead_is_right():
     assert check("lookahead", lookahead_search).passed
+
+
+def test_the_bug_of_the_exercise_is_told():
+    folder = Path(__file__).resolve().parent.parent / "exercises" / "source"
+    notebook = nbformat.read(folder / "ex05_search" / "ex05_search.ipynb", 4)
+    [bug] = [cell.source for cell in notebook.cells if cell.get("id") == "bug"]
+    namespace = {"Propose": Propose, "Trace": Trace, "Verify": Verify}
+    exec(bug, namespace)
+    assert_told("lookahead", AHEAD["ignored"], namespace["colleagues"])
 
 
 @wrong("beam_search", "it is the other way round")
