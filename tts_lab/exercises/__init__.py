@@ -18,7 +18,9 @@ from tts_lab.exercises import (
     extrapolating,
     first_samples,
     fitting,
+    labelling,
     protocol,
+    searching,
     tail,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
@@ -38,6 +40,10 @@ _CHECKS: dict[str, Check] = {
     "tail": tail.tail,
     "weighted_vote": choosing.weighted_vote,
     "precision": choosing.precision,
+    "step_labels": labelling.step_labels,
+    "auc_within": labelling.auc_within,
+    "beam_search": searching.beam_search,
+    "lookahead": searching.lookahead,
 }
 
 
