@@ -12,11 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tts_lab import ladder, problems
+from tts_lab import figures, ladder, problems
+from tts_lab.cli import main
 from tts_lab.ladder import model_folder, reference
 from tts_lab.ladder.model_folder import ModelError
 from tts_lab.ladder.reader import Reader
-from tts_lab.prm import comparison, dataset, labels, report, rollouts, spans, train
+from tts_lab.prm import (
+    card,
+    comparison,
+    dataset,
+    labels,
+    report,
+    rollouts,
+    spans,
+    train,
+)
 from tts_lab.prm.head import Head, fit
 from tts_lab.prm.recipes import RECIPES, Recipe, recipe
 from tts_lab.traces import Problem, Trace
@@ -268,3 +278,38 @@ def test_recipes_refuse_what_they_cannot_do():
         Recipe("x", "", "27k", "human")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rollouts is 0; accepted is 1 or more"):
         replace(recipe("prm-a"), rollouts=0)
+
+
+def test_verifiers_are_drawn_with_both_intervals():
+    rows = [row for row in report.shipped() if (row.domain, row.level) == ("chains", 5)]
+    figure = figures.verifiers(rows, title="Chains")
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == [
+        row.verifier for row in rows
+    ]
+    assert figure.rows[1].startswith(f"{rows[0].verifier}: within ")
+    with pytest.raises(ValueError, match="no verifiers to draw"):
+        figures.verifiers([], title="")
+
+
+def test_the_command_trains_and_writes_a_folder(tmp_path, capsys):
+    arguments = ["train-verifier", "prm-b", "--trunk", "27k", "--policy", "27k",
+                 "--problems", "40", "--folder", str(tmp_path)]  # fmt: skip
+    assert main(arguments) == 0
+    assert "labels 100.0% right" in capsys.readouterr().out
+    assert PRM(tmp_path / "verifier-prm-b").size.layers == 5
+    assert main(arguments) == 2
+    assert "is there already; name another --folder" in capsys.readouterr().err
+    assert main([*arguments, "--install"]) == 2
+    assert "--install takes recipes as they are" in capsys.readouterr().err
+    assert main(["train-verifier", "luck"]) == 2
+    assert "verifier 'luck' is unknown" in capsys.readouterr().err
+
+
+def test_the_card_says_what_was_recorded():
+    text = card.text(report.shipped())
+    assert card.PATH.read_text() == text
+    for name in RECIPES:
+        made = train.shipped(name)
+        assert f"| {made.label_accuracy:.1%} | {made.traces:,} |" in text
+    for row in report.shipped():
+        assert f"| `{row.verifier}` | {row.parameters:,} | {row.within[0]:.3f}" in text

@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     verifier.set_defaults(run=_train_verifier)
 
     table = commands.add_parser(
-        "measure-verifiers", help="recompute the shipped verifier table"
+        "measure-verifiers", help="recompute the shipped table and card of verifiers"
     )
     table.add_argument("--out", type=Path, help="default: the package's own file")
     table.set_defaults(run=_measure_verifiers)
@@ -224,9 +224,12 @@ def _train_verifier(options: argparse.Namespace) -> None:
 
 
 def _measure_verifiers(options: argparse.Namespace) -> None:
+    from tts_lab.prm import card
     from tts_lab.prm.report import SHIPPED, measure_all
 
-    measure_all(options.out or SHIPPED, say=print)
+    rows = measure_all(options.out or SHIPPED, say=print)
+    if options.out is None:
+        card.write(rows)
 
 
 def _measure_searches(options: argparse.Namespace) -> None:
