@@ -40,7 +40,7 @@ def _recipes() -> list[str]:
     ]
     for name, recipe in RECIPES.items():
         made = train.shipped(name)
-        labels = recipe.labels
+        labels: str = recipe.labels
         if labels in ("soft", "hard"):
             labels += f", {recipe.rollouts} rollouts a step"
         lines.append(
