@@ -17,10 +17,10 @@ from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 
-from tts_lab.problems import chains, countdown
+from tts_lab.problems import chains, countdown, programs
 from tts_lab.traces import Problem
 
-DOMAINS: dict[str, ModuleType] = {m.NAME: m for m in (chains, countdown)}
+DOMAINS: dict[str, ModuleType] = {m.NAME: m for m in (chains, countdown, programs)}
 
 #: share of all problems, in thousandths, that each split holds
 SPLITS = {"test": (0, 50), "validation": (50, 100), "train": (100, 1000)}
