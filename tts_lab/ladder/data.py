@@ -2,7 +2,8 @@
 
 A corpus is a flat array of token ids with, for each example, where it starts and
 where its answer begins. It depends on seed and size alone, so every rung reads the
-same examples in the same order; a specialist reads its domain's alone. Only problems of the train split are used.
+same examples in the same order; a specialist reads those of its own domain. Only
+problems of the train split are used.
 """
 
 from __future__ import annotations
@@ -62,9 +63,7 @@ class Corpus:
         return len(self.answers)
 
 
-def corpus(
-    n_tokens: int, *, seed: int, domains: tuple[str, ...] = LADDER
-) -> Corpus:
+def corpus(n_tokens: int, *, seed: int, domains: tuple[str, ...] = LADDER) -> Corpus:
     """At least `n_tokens` tokens of examples, whole examples only."""
     rng = random.Random(seed)
     weights = mixture(domains)

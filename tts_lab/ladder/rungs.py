@@ -1,9 +1,10 @@
 """The rungs: shape and training recipe of each policy of the ladder.
 
-All rungs share tokenizer, data and data order; they differ in size alone, but for
-`SPECIALISTS`, which are trained on a domain of their own. Each rung of the ladder keeps several pretraining checkpoints, so that a bigger model can be weighed against
+All rungs share tokenizer, data and data order; they differ in size alone. Each
+keeps several pretraining checkpoints, so that a bigger model can be weighed against
 a longer trained one. Two pairs stand 14x apart in parameters, as the models that
-Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m.
+Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m. Beside the
+ladder stand specialists, trained the same way on a domain of their own.
 """
 
 from __future__ import annotations
@@ -63,9 +64,7 @@ RUNGS: dict[str, Rung] = {
 #: policies of one domain: shaped and trained as rungs are, but no part of the ladder
 SPECIALISTS: dict[str, Rung] = {
     rung.name: rung
-    for rung in (
-        Rung("programs-105k", 64, 2, 176, 0.02, _millions(6), ("programs",)),
-    )
+    for rung in (Rung("programs-105k", 64, 2, 176, 0.02, _millions(6), ("programs",)),)
 }
 
 

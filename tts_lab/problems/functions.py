@@ -34,8 +34,6 @@ class Functions:
     Attributes
     ----------
     values : (N, 24) int array
-    at : (24, N) int array
-        The same, for finding the functions with a given value at an input.
     level : (N,) int array
     weight : (N,) int array
         In proportion to the probability of a function when each level has the same,
@@ -46,7 +44,6 @@ class Functions:
     """
 
     values: IntArray
-    at: NDArray[np.int16]
     level: IntArray
     weight: IntArray
     texts: list[str]
@@ -56,6 +53,31 @@ class Functions:
         """The numbers of a level's functions."""
         first, last = np.searchsorted(self.level, [level, level + 1])
         return range(int(first), int(last))
+
+
+    def through(self, points: dict[int, int]) -> IntArray:
+        """The numbers, ascending, of the functions with these values at these inputs.
+
+        >>> [functions().texts[i] for i in functions().through({1: 3, 2: 5, 11: 23})]
+        ['x+x+1']
+        """
+        parts = [self._with_value(x, y) for x, y in points.items()]
+        found = min(parts, key=len)
+        for x, y in points.items():
+            found = found[self.values[found, x] == y]
+        return found
+
+    def _with_value(self, x: int, y: int) -> IntArray:
+        order, ordered = _sorted(x)
+        first, last = np.searchsorted(ordered, [y, y + 1])
+        return order[first:last]
+
+
+@cache
+def _sorted(x: int) -> tuple[IntArray, IntArray]:
+    values = functions().values[:, x]
+    order = np.argsort(values, kind="stable")
+    return order, values[order]
 
 
 @dataclass(frozen=True)
@@ -94,7 +116,6 @@ def functions() -> Functions:
     sizes = [len(some.texts) for some in made]
     return Functions(
         values,
-        np.ascontiguousarray(values.T, np.int16),
         np.repeat(LEVELS, sizes),
         np.repeat([math.prod(sizes) // size for size in sizes], sizes),
         [text for some in made for text in some.texts],

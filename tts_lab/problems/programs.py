@@ -73,13 +73,11 @@ def key(prompt: str) -> str:
 def _truth(shown: str) -> int:
     """The number of the true function of a key."""
     known = functions()
-    fits = np.ones(len(known.texts), np.bool_)
-    for pair in shown.split(","):
-        x, y = map(int, pair.split(">"))
-        fits &= known.at[x] == y
-    numbers = np.flatnonzero(fits)
+    numbers = known.through(parse(f"x:{shown}"))
     if not len(numbers):
-        raise ValueError(f"'x:{shown}' fits no function of up to {max(LEVELS)} operators")
+        raise ValueError(
+            f"'x:{shown}' fits no function of up to {max(LEVELS)} operators"
+        )
     ends = known.weight[numbers].cumsum()
     digest = blake2b(shown.encode(), digest_size=16, person=b"programs").digest()
     drawn = int.from_bytes(digest, "little") % int(ends[-1])
