@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tts_lab import ladder, problems
+from tts_lab.ladder.data import LADDER
 from tts_lab.ladder.model_folder import ModelError
 from tts_lab.prm import rollouts, spans
 from tts_lab.prm.recipes import RECIPES, recipe
@@ -87,7 +88,7 @@ def test_batches_cover_the_data_and_continue_anywhere():
 
 def test_training_problems_are_of_the_train_split():
     some = rollouts.draw(60, seed=3)
-    assert {problem.domain for problem in some} == set(problems.DOMAINS)
+    assert {problem.domain for problem in some} == set(LADDER)
     assert all(problems.split_of(p.domain, p.prompt) == "train" for p in some)
 
 

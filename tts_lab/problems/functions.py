@@ -1,9 +1,10 @@
-"""All different functions of `x` that up to three operators can make.
+"""All different functions of `x` that up to three operators make of it and 1 to 5.
 
-Two expressions are the same function when they agree on every input, 0 to 23; the
-shortest text stands for it. The level of a function is the fewest operators that make
-it. They are made by combining smaller functions (bottom-up enumeration with
-observational equivalence, as program synthesis calls it), once per process.
+`/` and `%` divide by constants only. Two expressions are the same function when they
+agree on every input, 0 to 23; the shortest text stands for it. The level of a function
+is the fewest operators that make it. They are found by combining smaller functions
+(bottom-up enumeration with observational equivalence, as program synthesis calls it),
+once per process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LARGEST_SHOWN = 150  # no value there is larger, nor below its negative
 LARGEST = 9_999  # the same for all inputs
 LEVELS = (1, 2, 3)
 
-_CONSTANTS = range(1, 10)
+_CONSTANTS = range(1, 6)
 _RANK = {"+": 0, "-": 0, "*": 1, "/": 1, "%": 1}  # which binds more tightly
 
 IntArray = NDArray[np.int64]
@@ -53,7 +54,6 @@ class Functions:
         """The numbers of a level's functions."""
         first, last = np.searchsorted(self.level, [level, level + 1])
         return range(int(first), int(last))
-
 
     def through(self, points: dict[int, int]) -> IntArray:
         """The numbers, ascending, of the functions with these values at these inputs.
@@ -100,9 +100,9 @@ def functions() -> Functions:
     """The functions of all levels.
 
     >>> [len(functions().of_level(level)) for level in LEVELS]
-    [52, 1548, 36703]
-    >>> [functions().texts[i] for i in (0, 100, 10_000)]
-    ['x+x', '2+x*8', 'x/3*4-9']
+    [28, 452, 5769]
+    >>> [functions().texts[i] for i in (0, 100, 5_000)]
+    ['x+x', 'x-x*4', '(2-x)%4-3']
     """
     constants = [np.full(INPUTS, c, np.int64) for c in _CONSTANTS]
     leaves = np.stack([np.arange(INPUTS, dtype=np.int64), *constants])
@@ -161,9 +161,9 @@ def _wrapped(some: _Some, index: int, parentheses: bool) -> str:
 def _apply(operator: str, a: IntArray, b: IntArray) -> tuple[IntArray, IntArray]:
     """Values of the functions within the limits that are no constant, and which."""
     fits = np.ones(len(a), np.bool_)
-    if operator in "/%":
-        fits = (b != 0).all(axis=1)
-        b = np.where(b == 0, 1, b)
+    if operator in "/%":  # by a constant only, and by more than 0
+        fits = (b == b[:, :1]).all(axis=1) & (b[:, 0] > 0)
+        b = np.where(fits[:, None], b, 1)
     made = {"+": np.add, "-": np.subtract, "*": np.multiply,
             "/": np.floor_divide, "%": np.remainder}[operator](a, b)  # fmt: skip
     fits &= np.abs(made).max(axis=1) <= LARGEST

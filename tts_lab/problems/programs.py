@@ -118,8 +118,8 @@ def solution(prompt: str) -> str:
 def reference_answer(prompt: str) -> str:
     """The true function in its shortest text.
 
-    >>> reference_answer("x:0>0,5>5,8>1")
-    'x%7'
+    >>> reference_answer("x:0>0,1>1,8>3")
+    'x%5'
     """
     return functions().texts[_truth(key(prompt))]
 
@@ -195,9 +195,9 @@ def passed(problem: Problem, text: str) -> list[bool]:
 def check(problem: Problem, text: str) -> bool:
     """Whether the answer agrees with the true function on all inputs, shown or not.
 
-    >>> problem = Problem("programs", "x:0>0,3>3,5>5\\n", 1)
-    >>> passed(problem, "#x%6"), check(problem, "#x%6"), solution(problem.prompt)
-    ([True, True, True], False, '#x-x/9')
+    >>> problem = Problem("programs", "x:0>0,1>1,3>3\\n", 1)
+    >>> passed(problem, "#x%5"), check(problem, "#x%5"), solution(problem.prompt)
+    ([True, True, True], False, '#x%4')
     """
     if not all(passed(problem, text)):
         return False
