@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tts_lab import problems
 from tts_lab.ladder import tokenizer
 from tts_lab.problems import expressions, programs
-from tts_lab.problems.expressions import ExpressionError, compile, evaluate
+from tts_lab.problems.expressions import ExpressionError, evaluate, parse
 from tts_lab.problems.functions import functions
 from tts_lab.traces import Problem
 
@@ -40,7 +40,7 @@ WEAK = Problem("programs", "x:0>0,1>1,3>3\n", 1)
 @example("")
 def test_any_text_has_a_value_or_the_documented_error(text: str) -> None:
     try:
-        program = compile(text)
+        program = parse(text)
     except ExpressionError as error:
         assert text[:20] in str(error) or repr(text)[1:10] in str(error)
         return
@@ -78,7 +78,7 @@ def trees() -> st.SearchStrategy[tuple[str, Callable[[int], int]]]:
 def test_values_are_those_of_the_tree(tree, x: int) -> None:
     text, function = tree
     try:
-        program = compile(text)
+        program = parse(text)
     except ExpressionError as error:
         assert "nested" in str(error) or "characters" in str(error)
         return
@@ -97,9 +97,9 @@ def test_what_is_accepted_and_its_value_are_the_oracles(text: str, x: int) -> No
         expected = program_oracle.value(text, x)
     except (ValueError, ZeroDivisionError):
         with pytest.raises(ExpressionError):
-            evaluate(compile(text), x)
+            evaluate(parse(text), x)
     else:
-        assert evaluate(compile(text), x) == expected
+        assert evaluate(parse(text), x) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_is_accepted_and_its_value_are_the_oracles(text: str, x: int) -> No
      ("-7/2", -4), ("-7%3", 2), ("7%(0-3)", -2), ("--x", 5), ("2*(x+1)", 12)],
 )  # fmt: skip
 def test_precedence_signs_and_rounding(text: str, expected: int) -> None:
-    assert evaluate(compile(text), 5) == expected
+    assert evaluate(parse(text), 5) == expected
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_precedence_signs_and_rounding(text: str, expected: int) -> None:
 )  # fmt: skip
 def test_errors_quote_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(ExpressionError, match=message):
-        compile(text)
+        parse(text)
 
 
 def test_values_that_there_are_not() -> None:
     with pytest.raises(ExpressionError, match=r"6/0 at x=3: a division by zero"):
-        evaluate(compile("6/(x-3)"), 3)
+        evaluate(parse("6/(x-3)"), 3)
     with pytest.raises(ExpressionError, match="beyond 1,000,000,000"):
-        evaluate(compile("*".join(["999999"] * 8)), 3)
+        evaluate(parse("*".join(["999999"] * 8)), 3)
 
 
 # The functions

@@ -64,7 +64,7 @@ RUNGS: dict[str, Rung] = {
 #: policies of one domain: shaped and trained as rungs are, but no part of the ladder
 SPECIALISTS: dict[str, Rung] = {
     rung.name: rung
-    for rung in (Rung("programs-105k", 64, 2, 176, 0.02, _millions(6), ("programs",)),)
+    for rung in (Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),)
 }
 
 

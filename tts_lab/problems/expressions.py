@@ -2,7 +2,7 @@
 
 Promises: a text is read by the grammar below and by nothing else (never `eval`),
 within fixed limits of length, nesting, digits and magnitude; whatever the text,
-`compile` and `evaluate` end at once, with a result or an `ExpressionError`.
+`parse` and `evaluate` end at once, with a result or an `ExpressionError`.
 
     sum     = product { ("+" | "-") product }
     product = factor { ("*" | "/" | "%") factor }
@@ -38,7 +38,7 @@ class ExpressionError(ValueError):
     """A text that is no expression, or one that has no value; the message quotes it."""
 
 
-def compile(text: str) -> Program:
+def parse(text: str) -> Program:
     """Read an expression.
 
     Raises
@@ -46,7 +46,7 @@ def compile(text: str) -> Program:
     ExpressionError
         For a text outside the grammar or the limits.
 
-    >>> compile("(x+2)*3")
+    >>> parse("(x+2)*3")
     ('x', 2, '+', 3, '*')
     """
     return _Parser(text).program()
@@ -60,7 +60,7 @@ def evaluate(program: Program, x: int) -> int:
     ExpressionError
         For a division by zero, or a value beyond a billion.
 
-    >>> evaluate(compile("(x+2)*3-x%4"), 5)
+    >>> evaluate(parse("(x+2)*3-x%4"), 5)
     20
     """
     stack: list[int] = []

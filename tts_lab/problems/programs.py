@@ -136,7 +136,7 @@ def outputs(answer: str) -> tuple[int | None, ...]:
     >>> outputs("6/x")[:4]
     (None, 6, 3, 2)
     """
-    program = expressions.compile(answer)
+    program = expressions.parse(answer)
     values: list[int | None] = []
     for x in range(INPUTS):
         try:
