@@ -84,7 +84,7 @@ def main() -> None:
             seed=options.seed,
         )  # fmt: skip
         for name, estimate in table[level].items():
-            print(f"level {level}  {name:30} {estimate}")
+            print(f"level {level}  {name:31} {estimate}")
     if options.json:
         rows = {k: {name: vars(e) for name, e in v.items()} for k, v in table.items()}
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
