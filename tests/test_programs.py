@@ -143,7 +143,7 @@ def test_every_expression_of_one_operator_is_a_function_of_the_first_level() -> 
     assert seen == {tuple(known.values[i].tolist()) for i in known.of_level(1)}
 
 
-def test_texts_are_shortest_and_mean_their_values() -> None:
+def test_texts_mean_their_values_and_have_no_idle_parentheses() -> None:
     known = functions()
     assert len({row.tobytes() for row in known.values}) == len(known.texts)
     for i in random.Random(0).sample(range(len(known.texts)), 300):

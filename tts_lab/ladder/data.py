@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tts_lab import problems
 from tts_lab.ladder import tokenizer
 
+#: the domains that every rung reads
 LADDER = ("chains", "countdown")
 
 #: how often each (domain, level) is drawn; harder levels need more examples

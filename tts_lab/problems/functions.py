@@ -1,10 +1,10 @@
 """All different functions of `x` that up to three operators make of it and 1 to 5.
 
-`/` and `%` divide by constants only. Two expressions are the same function when they
-agree on every input, 0 to 23; the shortest text stands for it. The level of a function
-is the fewest operators that make it. They are found by combining smaller functions
-(bottom-up enumeration with observational equivalence, as program synthesis calls it),
-once per process.
+`/` and `%` divide by constants only, and no constant is made of others. Two expressions
+are the same function when they agree on every input, 0 to 23; one short text stands for
+it. The level of a function is the fewest operators that make it. They are found by
+combining smaller functions (bottom-up enumeration with observational equivalence, as
+program synthesis calls it), once per process.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def functions() -> Functions:
 
 
 def _combine(sizes: list[_Some], level: int, seen: set[bytes]) -> _Some:
-    """What an operator makes of two smaller ones that no shorter text has made."""
+    """What operators make of two smaller ones and fewer do not; short texts first."""
     values, length, rank, parts = [], [], [], []
     for i in range(level):
         left, right = sizes[i], sizes[level - 1 - i]

@@ -102,7 +102,7 @@ def draw(level: int, rng: random.Random) -> str:
 
 
 def solution(prompt: str) -> str:
-    """The answer line with the true function in its shortest text.
+    """The answer line with the true function.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def solution(prompt: str) -> str:
 
 
 def reference_answer(prompt: str) -> str:
-    """The true function in its shortest text.
+    """The true function, in the text that stands for it.
 
     >>> reference_answer("x:0>0,1>1,8>3")
     'x%5'
@@ -162,7 +162,7 @@ def extract_answer(text: str) -> str | None:
     """The expression of the answer line; None when there is none.
 
     Votes are on functions: what equals a function of the domain on all inputs is
-    given in its shortest text.
+    given in the text that stands for it.
 
     >>> extract_answer("#(1+x)*2"), extract_answer("#x+"), extract_answer("x+1")
     ('x+x+2', None, None)
