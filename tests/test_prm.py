@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tts_lab import ladder, problems
-from tts_lab.ladder.data import LADDER
+from tts_lab.ladder import model_folder, reference
 from tts_lab.ladder.model_folder import ModelError
-from tts_lab.prm import rollouts, spans
-from tts_lab.prm.recipes import RECIPES, recipe
+from tts_lab.ladder.reader import Reader
+from tts_lab.prm import comparison, dataset, labels, report, rollouts, spans, train
+from tts_lab.prm.head import Head, fit
+from tts_lab.prm.recipes import RECIPES, Recipe, recipe
 from tts_lab.traces import Problem, Trace
+from tts_lab.verifiers.prm import PRM
 
-pytestmark = pytest.mark.hf
-
-TINY = {
-    "trunk": "27k", "policy": "27k", "problems": 40, "samples": 2, "rollouts": 2,
-    "batches": 3, "traces_per_batch": 8,
-}  # fmt: skip
+TINY = {"trunk": "27k", "policy": "27k", "problems": 40, "samples": 2, "rollouts": 2}
 CHAIN = Problem("chains", "47+38*6\n", 2)
 TRACES = [
     Trace(CHAIN, "47+38=85\n85*6=510\n#510", 23, True),
@@ -30,124 +32,133 @@ TRACES = [
 
 
 @pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch")
+def trained() -> train.Trained:
+    return train.train(replace(recipe("prm-b"), **TINY))
 
 
 @pytest.fixture(scope="module")
-def trained(torch, tmp_path_factory) -> Path:
-    """The folder of a verifier that was trained for three batches."""
-    from tts_lab.prm.train import save, train
-
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("prm")
-    tiny = replace(recipe("prm-b"), **TINY)
-    model, progress = train(tiny, folder)
-    assert progress.batches == 3
-    save(model, tiny, folder / "tiny")
-    return folder / "tiny"
+def folder(trained, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("prm") / "tiny"
+    train.export(train.whole(trained), path)
+    return path
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
-def test_datasets_hold_a_label_for_every_step(name):
-    from tts_lab.prm import dataset
-
+def test_labels_are_one_per_step_and_the_same_each_time(name):
     tiny = replace(recipe(name), **TINY)
-    data = dataset.make(tiny)
-    again = dataset.make(tiny)
-    assert np.array_equal(data.label, again.label)
-    assert len(data) >= 40
-    assert ((data.label == -1) | ((data.label >= 0) & (data.label <= 1))).all()
-    assert (data.label[data.last] >= 0).all()
-    for i in range(len(data)):
-        piece = slice(data.starts[i], data.starts[i + 1])
-        label, last = data.label[piece], data.last[piece]
-        assert label[0] == -1  # BOS and prompt have none
-        ends = np.flatnonzero(last)
-        inner = np.split(label, ends + 1)
-        for step in inner[1:-1]:  # one label for all tokens of a step
-            assert len(set(step.tolist())) == 1
-    whole = {0.0, 0.5, 1.0} if "monte" in tiny.labels else {0.0, 1.0}
-    assert set(np.unique(data.label[data.last]).tolist()) <= whole
+    data, again = dataset.make(tiny), dataset.make(tiny)
+    assert [t.text for t in data.traces] == [t.text for t in again.traces]
+    for trace, one, two in zip(data.traces, data.labels, again.labels, strict=True):
+        assert len(one) == len(trace.steps)
+        assert np.array_equal(one, two)
+    values = set(np.unique(np.concatenate(data.labels)).tolist())
+    assert values <= ({0.0, 0.5, 1.0} if tiny.labels == "soft" else {0.0, 1.0})
+    assert data.flops > 0
 
 
-def test_batches_cover_the_data_and_continue_anywhere():
-    from tts_lab.prm import dataset
-
-    data = dataset.make(replace(recipe("prm-b"), **TINY))
-    feed = dataset.batches(data, 8, seed=0)
-    first = [next(feed) for _ in range(12)]
-    later = dataset.batches(data, 8, seed=0, first=7)
-    for expected in first[7:]:
-        for a, b in zip(expected, next(later), strict=True):
-            assert np.array_equal(a.tokens, b.tokens)
-            assert np.array_equal(a.label, b.label)
-    with pytest.raises(ValueError, match="do not fill a batch"):
-        next(dataset.batches(data, 10**6, seed=0))
+def test_hard_labels_say_whether_any_completion_was_right():
+    soft = dataset.make(replace(recipe("prm-a"), **TINY))
+    hard = dataset.make(replace(recipe("prm-a-hard"), **TINY))
+    for a, b in zip(soft.labels, hard.labels, strict=True):
+        assert np.array_equal(a > 0, b == 1)
+    assert soft.accuracy == hard.accuracy < 1
+    truth = np.concatenate(labels.exact(hard.traces))
+    assert hard.accuracy == (np.concatenate(hard.labels) == truth).mean()
 
 
 def test_training_problems_are_of_the_train_split():
     some = rollouts.draw(60, seed=3)
-    assert {problem.domain for problem in some} == set(LADDER)
+    assert {problem.domain for problem in some} == {"chains", "countdown"}
     assert all(problems.split_of(p.domain, p.prompt) == "train" for p in some)
 
 
-def test_a_fresh_verifier_says_nothing_yet_and_keeps_its_trunk(torch):
-    from tts_lab.prm.model import on_rung
-
-    model, shape = on_rung("27k", extra=2, seed=0)
-    assert shape.whole.layers == shape.rung.layers + 2
-    tokens = torch.tensor([list(spans.encode(TRACES[0]))])
-    below = model.below(tokens)
-    assert torch.equal(model._through(below, model.known, shape.whole.layers), below)
-    frozen = [weight for weight in model.parameters() if not weight.requires_grad]
-    assert len(frozen) + len(model.fresh()) == len(list(model.parameters()))
+@pytest.fixture(scope="module", params=["27k", "105k"])
+def compared(request):
+    """A rung, the comparison on it, and the states of a right and a wrong trace."""
+    rung = model_folder.read(ladder.path(request.param))
+    model = comparison.build(rung)
+    wrong = Trace(CHAIN, "47+38=85\n85*6=710\n#710", 23, True)
+    texts = [spans.encode(trace) for trace in (TRACES[0], wrong)]
+    return rung, model, texts, Reader(model).read(texts, lambda i, s: s.copy())
 
 
-def test_training_changes_only_what_is_fresh(torch, trained):
-    from safetensors.torch import load_file
-
-    after = load_file(trained / "model.safetensors")
-    before = load_file(ladder.path("27k") / "model.safetensors")
-    for name, weight in before.items():
-        if name != "model.norm.weight":  # of the whole, so it is trained
-            assert torch.equal(after[name], weight), name
-
-
-def test_a_killed_run_goes_on_as_if_it_had_not_been(torch, tmp_path, monkeypatch):
-    from tts_lab.prm import train as recipe_of
-
-    torch.set_num_threads(1)
-    tiny = replace(recipe("prm-b"), **TINY)
-    whole, _ = recipe_of.train(tiny, tmp_path / "whole")
-
-    class Killed(Exception):
-        pass
-
-    def kill(progress):
-        if progress.batches == 2:
-            raise Killed
-
-    monkeypatch.setattr(recipe_of, "SAVE_SECONDS", -1.0)
-    with pytest.raises(Killed):
-        recipe_of.train(tiny, tmp_path / "killed", on_progress=kill)
-    seen = []
-    resumed, _ = recipe_of.train(
-        tiny, tmp_path / "killed", on_progress=lambda p: seen.append(p.batches)
+def test_the_comparison_knows_the_logit_of_what_was_written(compared):
+    rung, model, texts, states = compared
+    place = rung.hidden
+    # the stream's own size cancels in the ratio to the constant
+    mark = (
+        comparison.MARK
+        * model.weights["model.norm.weight"][place + comparison.CONSTANT]
     )
-    assert seen == [2, 3]  # the first batch was kept
-    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(a, b)
+    layer = f"model.layers.{rung.layers}.mlp.down_proj.weight"
+    nat = model.weights[layer][place + comparison.LOGIT, 0]
+    for text, state in zip(texts, states, strict=True):
+        tokens = np.frombuffer(text, np.uint8).astype(np.int64)
+        logits = reference.logits(rung, tokens)[:-1]
+        expected = logits[np.arange(len(logits)), tokens[1:]]
+        stream = mark / state[1:, place + comparison.CONSTANT]
+        found = state[1:, place + comparison.LOGIT] * stream / nat - comparison.LIFT
+        known = np.isin(tokens[1:], comparison.TOKENS)
+        known &= expected > -comparison.LIFT / 2
+        # what is covered shines through by a fiftieth
+        assert np.abs(found - expected)[known].max() < 1.5
+        assert np.corrcoef(found[known], expected[known])[0, 1] > 0.99
 
 
-def test_the_engine_scores_as_transformers_does(torch, trained):
+def test_regret_and_pools_rise_at_the_wrong_digit_and_stay(compared):
+    rung, _model, texts, (right, wrong) = compared
+    place = rung.hidden
+    differ = next(i for i, (a, b) in enumerate(zip(*texts, strict=True)) if a != b)
+    regret = wrong[:, place + comparison.REGRET]
+    end = len(CHAIN.prompt) + 1
+    assert np.abs(regret[:end]).max() < 1e-4  # none within the prompt
+    assert regret[differ] > 3 * right[differ, place + comparison.REGRET]
+    pool = wrong[:, place + comparison.POOL]
+    assert (pool[differ:] > pool[differ - 1] + 0.1).all()
+    assert np.array_equal(right[:differ], wrong[:differ])  # nothing from the future
+
+
+def test_the_trunk_computes_what_the_rung_computes(compared):
+    rung, model, texts, _ = compared
+    shallow = replace(model, layers=rung.layers)
+    old = rung.hidden
+    tokens = np.frombuffer(texts[0], np.uint8).astype(np.int64)
+    states = Reader(shallow).read([texts[0]], lambda i, s: s.copy())[0][:, :old]
+    norm = rung.weights["model.norm.weight"]
+    found = states * np.sqrt(old / model.hidden) * norm @ rung.head.T
+    np.testing.assert_allclose(found, reference.logits(rung, tokens), atol=0.4)
+
+
+def test_training_is_deterministic_and_stored_whole(trained, tmp_path):
+    again = train.train(replace(recipe("prm-b"), **TINY))
+    assert np.array_equal(trained.head.weight, again.head.weight)
+    assert trained.label_accuracy == 1 and trained.flops > 0
+    path = tmp_path / "heads" / "prm-b.json"
+    train.store(trained, path)
+    back = train.stored(path)
+    assert (back.recipe, back.steps) == (trained.recipe, trained.steps)
+    np.testing.assert_allclose(back.head.weight, trained.head.weight, rtol=1e-5)
+    scores = PRM(train.whole(back)).steps(TRACES)
+    for a, b in zip(scores, PRM(train.whole(trained)).steps(TRACES), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    path.write_text("[]")
+    with pytest.raises(ValueError, match=r"prm-b.json' holds no trained verifier"):
+        train.stored(path)
+
+
+def test_a_head_for_another_trunk_is_refused(trained):
+    with pytest.raises(ValueError, match=r"train it again: tts-lab train-verifier"):
+        train.whole(replace(trained, fingerprint="other"))
+
+
+@pytest.mark.hf
+def test_the_engine_scores_as_transformers_does(folder):
+    torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from tts_lab.verifiers.prm import PRM
-
-    verifier = PRM(trained)
+    verifier = PRM(folder)
     found = verifier.steps(TRACES)
     loaded = transformers.AutoModelForTokenClassification.from_pretrained(
-        trained, dtype=torch.float32
+        folder, dtype=torch.float32
     )
     assert type(loaded).__name__ == "LlamaForTokenClassification"
     loaded.eval()
@@ -157,26 +168,103 @@ def test_the_engine_scores_as_transformers_does(torch, trained):
             logits = loaded(ids).logits[0, :, 0]
         expected = torch.sigmoid(logits).numpy()[spans.step_ends(trace)]
         np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.vllm
+def test_the_engine_scores_as_vllm_does(folder, tmp_path):
+    if find_spec("vllm") is None:
+        pytest.skip("vllm is not installed")
+    texts, out = tmp_path / "texts.json", tmp_path / "logits.json"
+    some = TRACES[:2]
+    texts.write_text(json.dumps([list(spans.encode(trace)) for trace in some]))
+    script = Path(__file__).with_name("vllm_scores.py")
+    subprocess.run([sys.executable, script, folder, texts, out], check=True)
+    found = json.loads(out.read_text())
+    for trace, scores, logits in zip(some, PRM(folder).steps(some), found, strict=True):
+        at = np.array(logits)[spans.step_ends(trace)]
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-at)), atol=1e-4)
+
+
+def test_a_folder_scores_as_the_model_it_was_written_from(folder, trained):
+    verifier, direct = PRM(folder), PRM(train.whole(trained))
+    for a, b in zip(verifier.steps(TRACES), direct.steps(TRACES), strict=True):
+        assert np.array_equal(a, b)
+    found = verifier.steps(TRACES)
     assert verifier.verify(TRACES)[:2] == [float(s[-1]) for s in found[:2]]
     assert verifier.verify(TRACES)[2] == -np.inf
-    assert PRM(trained, aggregation="min").verify(TRACES[:1]) == [found[0].min()]
+    assert PRM(folder, aggregation="min").verify(TRACES[:1]) == [found[0].min()]
     assert verifier.tokens(TRACES[0]) == 32
-    assert verifier.size.layers == 4
+    assert verifier.size.layers == 5
+    with pytest.raises(FileExistsError, match="is there already"):
+        train.export(train.whole(trained), folder)
 
 
-def test_other_folders_are_refused(torch, trained, tmp_path):
-    from tts_lab.verifiers.prm import PRM
-
+def test_other_folders_are_refused(folder, tmp_path):
     with pytest.raises(ModelError, match="holds a LlamaForCausalLM"):
         PRM(ladder.path("27k"))
     with pytest.raises(ValueError, match="holds a LlamaForTokenClassification"):
-        ladder.load(trained)
+        ladder.load(folder)
     with pytest.raises(ModelError, match="is not a model folder"):
         PRM(tmp_path)
     with pytest.raises(ValueError, match="aggregation is 'max'"):
-        PRM(trained, aggregation="max")
+        PRM(folder, aggregation="max")
 
 
-def test_an_unknown_recipe_lists_the_known():
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_shipped_heads_are_those_of_the_recipes(name):
+    shipped = train.shipped(name)
+    assert shipped.recipe == recipe(name)
+    rung = model_folder.read(ladder.path(shipped.recipe.trunk))
+    assert shipped.fingerprint == rung.fingerprint
+
+
+def test_shipped_prms_find_the_wrong_step():
+    wrong = Trace(CHAIN, "47+38=85\n85*6=520\n#520", 23, True)
+    for name in ("prm-a", "prm-b", "prm-x"):
+        right_steps, wrong_steps = PRM(name).steps([TRACES[0], wrong])
+        assert right_steps.min() > 0.5, name
+        assert wrong_steps[0] > 0.5 > wrong_steps[1:].max(), name
+
+
+def test_a_report_says_how_well_a_verifier_chooses():
+    samples = report.Samples.draw("countdown", 2, policy="27k", n_problems=12, n=8)
+    good = report.measure(PRM("prm-b"), samples, name="prm-b")
+    assert good.within[1] <= good.within[0] <= good.within[2]
+    assert good.within[0] > 0.9
+    assert good.pass_at_1 < good.best_of_n <= good.coverage
+    assert 0 < good.gap_closed <= 1
+    assert good.flops_per_trace > 2 * good.parameters * 10
+    assert "within" in report.line(good)
+
+
+def test_the_shipped_report_names_every_verifier_on_every_level():
+    found = {(row.verifier, row.domain, row.level) for row in report.shipped()}
+    assert found == {
+        (name, *kind) for name in report.verifiers() for kind in report.KINDS
+    }
+
+
+def test_a_head_fits_probabilities_and_refuses_what_is_none():
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(4000, 3)).astype(np.float32)
+    truth = Head(np.array([1.0, -2.0, 0.0], np.float32), 0.5)
+    found = fit(states, truth.probability(states), ridge=0.0)
+    np.testing.assert_allclose(found.head.weight, truth.weight, atol=0.01)
+    assert abs(found.head.bias - 0.5) < 0.01
+    constant = np.column_stack([states, np.full(4000, 7.0)])
+    assert fit(constant, states[:, 0] > 0).head.weight[3] == 0
+    with pytest.raises(ValueError, match=r"labels from 0.0 to 2.0; accepted"):
+        fit(states, np.linspace(0, 2, 4000))
+    with pytest.raises(ValueError, match="all 4000 labels are 1.0"):
+        fit(states, np.ones(4000))
+    with pytest.raises(ValueError, match=r"states \(4000, 3\) and labels \(3,\)"):
+        fit(states, np.ones(3))
+
+
+def test_recipes_refuse_what_they_cannot_do():
     with pytest.raises(ValueError, match=r"verifier 'luck' is unknown.*'prm-a'"):
         recipe("luck")
+    with pytest.raises(ValueError, match=r"labels is 'human'; accepted are \['exact'"):
+        Recipe("x", "", "27k", "human")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="rollouts is 0; accepted is 1 or more"):
+        replace(recipe("prm-a"), rollouts=0)

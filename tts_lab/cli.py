@@ -1,4 +1,4 @@
-"""The command `tts-lab`: doctor, warmup, sample, train, measure.
+"""The command `tts-lab`: doctor, warmup, sample, train, measure, and the verifiers'.
 
 Every command ends with status 0, or with one line on standard error that quotes what
 was wrong and says what is accepted, and status 2.
@@ -70,6 +70,25 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("rungs", nargs="*", help="default: all")
     measure.add_argument("--out", type=Path, help="default: the package's own file")
     measure.set_defaults(run=_measure)
+
+    verifier = commands.add_parser(
+        "train-verifier", help="train PRMs and the ORM; a minute or two each"
+    )
+    verifier.add_argument("names", nargs="*", help="recipes; default: all")
+    verifier.add_argument("--trunk", help="another rung to grow on")
+    verifier.add_argument("--policy", help="another rung that writes the traces")
+    verifier.add_argument("--problems", type=int, help="training problems")
+    verifier.add_argument("--folder", type=Path, default=Path("runs"))
+    verifier.add_argument(
+        "--install", action="store_true", help="put the heads into the package"
+    )
+    verifier.set_defaults(run=_train_verifier)
+
+    table = commands.add_parser(
+        "measure-verifiers", help="recompute the shipped verifier table"
+    )
+    table.add_argument("--out", type=Path, help="default: the package's own file")
+    table.set_defaults(run=_measure_verifiers)
     return parser
 
 
@@ -162,6 +181,46 @@ def _measure(options: argparse.Namespace) -> None:
     from tts_lab.measured import SHIPPED, measure
 
     measure(options.rungs, options.out or SHIPPED, say=print)
+
+
+def _train_verifier(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from tts_lab.prm import train
+    from tts_lab.prm.recipes import RECIPES, recipe
+
+    asked = {key: getattr(options, key) for key in ("trunk", "policy", "problems")}
+    changes = {key: value for key, value in asked.items() if value is not None}
+    if options.install and changes:
+        raise ValueError(f"--install takes recipes as they are, not with {changes}")
+    recipes = [recipe(name) for name in options.names or RECIPES]
+    targets = [options.folder / f"verifier-{one.name}" for one in recipes]
+    taken = [] if options.install else [path for path in targets if path.exists()]
+    if taken:
+        raise ValueError(f"{str(taken[0])!r} is there already; name another --folder")
+    for one, target in zip(recipes, targets, strict=True):
+        name = one.name
+
+        def show(what: str, done: int, name: str = name) -> None:
+            print(f"\r{name}: {what} {done:,} ", end="", flush=True)
+
+        trained = train.train(replace(one, **changes), show)
+        if options.install:
+            target = train.HEADS / f"{name}.json"
+            train.store(trained, target)
+        else:
+            train.export(train.whole(trained), target)
+        print(
+            f"\r{name}: {trained.traces:,} traces, {trained.steps:,} steps, labels "
+            f"{trained.label_accuracy:.1%} right, loss {trained.loss:.3f}, "
+            f"{trained.flops:.2g} FLOPs, {trained.seconds:.0f} s\n{target}"
+        )
+
+
+def _measure_verifiers(options: argparse.Namespace) -> None:
+    from tts_lab.prm.report import SHIPPED, measure_all
+
+    measure_all(options.out or SHIPPED, say=print)
 
 
 if __name__ == "__main__":

@@ -13,20 +13,24 @@ and `tts_lab.laws`.
 from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled, spent
 from tts_lab.figures.curves import coverage, curve_shift, power_law
 from tts_lab.figures.picture import Picture, text
+from tts_lab.figures.searches import bins, race, verifiers
 from tts_lab.figures.spreads import distinct, tail
 
 __all__ = [
     "BUDGETS",
     "Budget",
     "Picture",
+    "bins",
     "coverage",
     "curve_shift",
     "distinct",
     "log_ticks",
     "plain",
     "power_law",
+    "race",
     "scaled",
     "spent",
     "tail",
     "text",
+    "verifiers",
 ]

@@ -1,6 +1,6 @@
 """Hugging Face folders: what the recipe writes and every backend reads.
 
-Weights are stored in float16, which keeps three bits more than bfloat16 of numbers
+Policies are stored in float16, which keeps three bits more than bfloat16 of numbers
 this size; the config names float32, so that every loader computes in float32.
 """
 
@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
 
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.rungs import (
@@ -19,14 +21,26 @@ from tts_lab.ladder.rungs import (
     NORM_EPSILON,
     ROPE_THETA,
     VOCABULARY_SIZE,
-    Rung,
 )
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def config(rung: Rung) -> dict[str, object]:
+class Shape(Protocol):
+    """What the config says of a model's shape."""
+
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def intermediate(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+
+
+def config(shape: Shape) -> dict[str, object]:
     """The content of `config.json`."""
     return {
         "architectures": ["LlamaForCausalLM"],
@@ -38,14 +52,14 @@ def config(rung: Rung) -> dict[str, object]:
         "pad_token_id": tokenizer.PAD,
         "head_dim": HEAD_DIM,
         "hidden_act": "silu",
-        "hidden_size": rung.hidden,
+        "hidden_size": shape.hidden,
         "initializer_range": 0.02,
-        "intermediate_size": rung.intermediate,
+        "intermediate_size": shape.intermediate,
         "max_position_embeddings": CONTEXT,
         "mlp_bias": False,
-        "num_attention_heads": rung.heads,
-        "num_hidden_layers": rung.layers,
-        "num_key_value_heads": rung.heads,
+        "num_attention_heads": shape.heads,
+        "num_hidden_layers": shape.layers,
+        "num_key_value_heads": shape.heads,
         "rms_norm_eps": NORM_EPSILON,
         "rope_parameters": {"rope_theta": ROPE_THETA, "rope_type": "default"},
         "rope_theta": ROPE_THETA,
@@ -58,29 +72,40 @@ def config(rung: Rung) -> dict[str, object]:
 
 def save(
     model: nn.Module,
-    rung: Rung,
+    shape: Shape,
+    folder: Path,
+    *,
+    add: Callable[[Path], None] = lambda partial: None,
+) -> None:
+    """Write a policy's folder, whole or not at all, its weights in float16.
+
+    `add` is called with the folder under its passing name, to write more into it.
+    """
+    import torch
+
+    weights = {
+        name: weight.detach().to("cpu", torch.float16).contiguous().numpy()
+        for name, weight in model.state_dict().items()
+    }
+    write(weights, shape, folder, add=add)
+
+
+def write(
+    weights: Mapping[str, NDArray[Any]],
+    shape: Shape,
     folder: Path,
     *,
     changes: Mapping[str, object] = MappingProxyType({}),
     add: Callable[[Path], None] = lambda partial: None,
 ) -> None:
-    """Write the folder, whole or not at all.
-
-    `changes` go into `config.json`; `add` is called with the folder under its passing
-    name, to write more into it.
-    """
-    import torch
-    from safetensors.torch import save_file
+    """The same from arrays, as they are; `changes` go into `config.json`."""
+    from safetensors.numpy import save_file
 
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: weight.detach().to("cpu", torch.float16).contiguous()
-        for name, weight in model.state_dict().items()
-    }
-    save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+    save_file(dict(weights), partial / "model.safetensors", metadata={"format": "pt"})
     files = {
-        "config.json": config(rung) | dict(changes),
+        "config.json": config(shape) | dict(changes),
         "generation_config.json": {
             "bos_token_id": tokenizer.BOS,
             "eos_token_id": tokenizer.EOS,

@@ -1,11 +1,11 @@
-"""Recipes of learned verifiers. None of their weights ship yet: see LOG.md."""
+"""Recipes of the learned verifiers; `tts-lab train-verifier` runs them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-LabelKind = Literal["exact", "monte_carlo", "outcome"]
+LabelKind = Literal["exact", "soft", "hard", "outcome"]
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,14 @@ class Recipe:
     policy : str
         The rung that writes the traces, and completes them for Monte-Carlo labels.
     labels : str
+        "exact" step truth, "soft" or "hard" Monte-Carlo labels of Math-Shepherd
+        (2312.08935, sec. 3.2), or the trace's "outcome".
     trunk : str
         The rung it grows on, whose own weights stay as they are.
-    extra : int
-        Fresh layers above the trunk.
     problems, samples, rollouts : int
         Training problems, samples of each, completions of each step's prefix.
-    batches, traces_per_batch : int
-    learning_rate : float
-        Of Muon, at its peak.
+    ridge : float
+        Penalty on the head's squared weights, in nats.
     seed : int
     """
 
@@ -37,23 +36,33 @@ class Recipe:
     policy: str
     labels: LabelKind
     trunk: str = "380k"
-    extra: int = 2
-    problems: int = 5000
+    problems: int = 3000
     samples: int = 8
     rollouts: int = 8
-    batches: int = 4000
-    traces_per_batch: int = 96
-    learning_rate: float = 0.01
+    ridge: float = 1e-5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.labels not in get_args(LabelKind):
+            raise ValueError(
+                f"labels is {self.labels!r}; accepted are {list(get_args(LabelKind))}"
+            )
+        for name in ("problems", "samples", "rollouts"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; accepted is 1 or more"
+                )
 
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("prm-a", "PRM from Monte-Carlo rollouts (Math-Shepherd)", "105k",
-               "monte_carlo"),
+        Recipe("prm-a", "PRM from Monte-Carlo rollouts, soft labels (Math-Shepherd)",
+               "105k", "soft"),
+        Recipe("prm-a-hard", "PRM from Monte-Carlo rollouts, hard labels", "105k",
+               "hard"),
         Recipe("prm-b", "PRM from exact step truth (human labels)", "105k", "exact"),
-        Recipe("prm-x", "PRM from another policy's rollouts", "27k", "monte_carlo"),
+        Recipe("prm-x", "PRM from another policy's rollouts", "27k", "soft"),
         Recipe("orm", "outcome reward model", "105k", "outcome"),
     )
 }  # fmt: skip

@@ -40,8 +40,11 @@ def traces(
     samples: int,
     seed: int,
     on_progress: Callable[[int], None] = lambda done: None,
-) -> list[list[Trace]]:
-    """The different traces among `samples` of each problem, in the order drawn."""
+) -> tuple[list[list[Trace]], float]:
+    """The different traces among `samples` of each problem, in the order drawn.
+
+    Beside them what they cost, in FLOPs by Brown's formula.
+    """
     done = 0
 
     def count(event: Event) -> None:
@@ -58,7 +61,9 @@ def traces(
         seed=seed,
         on_event=count,
     )
-    return [
+    different = [
         list({trace.text: trace for trace, _ in outcome.value}.values())
         for outcome in outcomes
     ]
+    cost = sum(outcome.ledger.flops_brown(policy.size) for outcome in outcomes)
+    return different, cost

@@ -1,166 +1,180 @@
-"""The recipe that trains a verifier: seeded, resumable, device-agnostic.
+"""The recipe that trains a verifier, with NumPy and SciPy alone, in a minute or two.
 
-Only the fresh layers and the head learn, so the trunk's backward pass is saved, and
-the verifier cannot forget what the rung knows. Everything a killed run needs is in
-`<name>.pt`, written once a minute.
+Sample the policy's traces, label their steps, read them with the comparison built on
+the trunk, fit the head. A trained verifier is stored as its head and the name of its
+trunk, since the rest follows from the trunk; `export` writes the whole model.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
-import torch
-from torch.nn import functional as F
+import numpy as np
 
-from tts_lab.ladder import checkpoint
-from tts_lab.ladder.optimizer import optimisers
-from tts_lab.prm import dataset
-from tts_lab.prm.model import TokenClassifier, on_rung
-from tts_lab.prm.recipes import Recipe
+from tts_lab import ladder
+from tts_lab.ladder import checkpoint, model_folder
+from tts_lab.ladder.model_folder import Model
+from tts_lab.ladder.reader import Reader
+from tts_lab.prm import comparison, dataset, spans
+from tts_lab.prm.dataset import Labelled, Progress, quiet
+from tts_lab.prm.head import Head, fit
+from tts_lab.prm.recipes import RECIPES, Recipe, recipe
 
-WARMUP_BATCHES = 100
-SAVE_SECONDS = 60.0
-DECAY = 0.4  # share of the run over which the rate falls to zero
+HEADS = Path(__file__).with_name("heads")
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where a run is."""
+class Trained:
+    """A head, and what it took.
 
-    batches: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    loss: float = 0.0
-
-
-def rate(batch: int, batches: int) -> float:
-    """Learning rate as a share of its peak.
-
-    >>> rate(0, 1000), rate(500, 1000), round(rate(800, 1000), 3)
-    (0.01, 1.0, 0.5)
+    Attributes
+    ----------
+    recipe : Recipe
+    fingerprint : str
+        Of the trunk's weights.
+    head : Head
+    traces, steps : int
+        What it was fitted to.
+    label_accuracy : float
+        The share of the labels on the right side of the exact truth.
+    loss : float
+        Mean cross-entropy at the end, in nats.
+    flops : float
+        Of sampling, completing and reading.
+    seconds : float
     """
-    warm = min(1.0, (batch + 1) / WARMUP_BATCHES)
-    return warm * min(1.0, (1 - batch / batches) / DECAY)
+
+    recipe: Recipe
+    fingerprint: str
+    head: Head
+    traces: int
+    steps: int
+    label_accuracy: float
+    loss: float
+    flops: float
+    seconds: float
 
 
 def train(
-    recipe: Recipe,
-    folder: Path,
-    *,
-    device: str = "cpu",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    on_data: Callable[[str, int], None] = lambda what, done: None,
-    on_model: Callable[[TokenClassifier, Progress], None] | None = None,
-) -> tuple[TokenClassifier, Progress]:
-    """Train a verifier, or go on with a run that was killed.
+    recipe: Recipe, progress: Progress = quiet, *, data: Labelled | None = None
+) -> Trained:
+    """Train a verifier.
 
     Parameters
     ----------
     recipe : Recipe
-    folder : path
-        Gets the data and `<name>.pt`.
-    device : str
-    on_progress : callable
-        Called after every batch.
-    on_data : callable
-        Called with what is being made and how many of it there are.
-    on_model : callable, optional
-        Called every 250 batches with the model as it is.
+    progress : callable
+        Called with what is being done and how much of it is.
+    data : Labelled, optional
+        What `dataset.make(recipe)` would give.
 
-    Returns
-    -------
-    TokenClassifier, Progress
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> small = replace(recipe("prm-b"), trunk="27k", policy="27k", problems=40)
+    >>> trained = train(small)
+    >>> trained.label_accuracy, trained.head.weight.shape
+    (1.0, (64,))
     """
-    data = dataset.cached(recipe, folder, on_data)
-    model, _shape = on_rung(recipe.trunk, extra=recipe.extra, seed=recipe.seed)
-    model.to(device)
-    steppers = optimisers(model, recipe.learning_rate)
-    peaks = [[group["lr"] for group in one.param_groups] for one in steppers]
-    progress = Progress()
-    path = folder / f"{recipe.name}.pt"
-    if path.exists():
-        state = torch.load(path, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        for one, stored in zip(steppers, state["optimisers"], strict=True):
-            one.load_state_dict(stored)
-        progress = Progress(**state["progress"])
+    began = time.perf_counter()
+    trunk = model_folder.read(ladder.path(recipe.trunk))
+    model = comparison.build(trunk)
+    if data is None:
+        data = dataset.make(recipe, progress)
+    progress("reading", len(data.traces))
+    states = dataset.step_states(Reader(model), data.traces)
+    tokens = sum(len(spans.encode(trace)) for trace in data.traces)
+    progress("fitting", sum(map(len, states)))
+    found = fit(np.concatenate(states), np.concatenate(data.labels), ridge=recipe.ridge)
+    return Trained(
+        recipe, trunk.fingerprint, found.head, len(data.traces), sum(map(len, states)),
+        data.accuracy, found.loss, data.flops + 2.0 * model.parameters * tokens,
+        time.perf_counter() - began,
+    )  # fmt: skip
 
-    def save() -> None:
-        unfinished = path.with_suffix(".partial")
-        state = {
-            "model": model.state_dict(),
-            "optimisers": [one.state_dict() for one in steppers],
-            "progress": vars(progress),
-        }
-        torch.save(state, unfinished)
-        unfinished.replace(path)
 
-    feed = dataset.batches(
-        data, recipe.traces_per_batch, seed=recipe.seed, first=progress.batches
-    )
-    saved = time.monotonic()
-    while progress.batches < recipe.batches:
-        began = time.perf_counter()
-        share = rate(progress.batches, recipe.batches)
-        for one, highest in zip(steppers, peaks, strict=True):
-            for group, peak in zip(one.param_groups, highest, strict=True):
-                group["lr"] = peak * share
-        loss, tokens = _batch(model, next(feed), device)
-        for one in steppers:
-            one.step()
-        old = progress
-        progress = Progress(
-            old.batches + 1,
-            old.tokens + tokens,
-            old.seconds + time.perf_counter() - began,
-            0.98 * old.loss + 0.02 * loss if old.batches else loss,
+def store(trained: Trained, path: Path) -> None:
+    """Write head and record as JSON, whole or not at all."""
+    record = asdict(trained)
+    record["head"] = {
+        "weight": [float(f"{w:.6g}") for w in trained.head.weight.tolist()],
+        "bias": trained.head.bias,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(record, indent=1) + "\n")
+    partial.replace(path)
+
+
+def stored(path: Path) -> Trained:
+    """Read what `store` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such record.
+    """
+    try:
+        record = json.loads(path.read_text())
+        weight = np.array(record["head"]["weight"], np.float32)
+        record["head"] = Head(weight, float(record["head"]["bias"]))
+        record["recipe"] = Recipe(**record["recipe"])
+        return Trained(**record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} holds no trained verifier: {error}") from None
+
+
+def whole(trained: Trained) -> Model:
+    """Trunk, comparison and head as one model.
+
+    Raises
+    ------
+    ValueError
+        If the trunk is not the one that the head was trained on.
+    """
+    model, fingerprint = _comparison(trained.recipe.trunk)
+    if fingerprint != trained.fingerprint:
+        raise ValueError(
+            f"{trained.recipe.name} was trained on {trained.recipe.trunk} "
+            f"{trained.fingerprint}, but {fingerprint} is installed; train it again: "
+            f"tts-lab train-verifier {trained.recipe.name}"
         )
-        on_progress(progress)
-        if on_model and progress.batches % 250 == 0:
-            on_model(model, progress)
-        if time.monotonic() - saved > SAVE_SECONDS:
-            save()
-            saved = time.monotonic()
-    save()
-    return model, progress
+    return trained.head.on(model, trained.recipe.name)
 
 
-def _batch(
-    model: TokenClassifier, groups: list[dataset.Group], device: str
-) -> tuple[float, int]:
-    """Gradients of one batch; its mean loss (nats) and its tokens."""
-    model.zero_grad()
-    weight = sum(float(group.weight.sum()) for group in groups)
-    total, tokens = 0.0, 0
-    for group in groups:
-        logits = model(torch.from_numpy(group.tokens).to(device))
-        loss = F.binary_cross_entropy_with_logits(
-            logits,
-            torch.from_numpy(group.label).to(device),
-            weight=torch.from_numpy(group.weight).to(device),
-            reduction="sum",
-        )
-        (loss / weight).backward()
-        total += loss.item()
-        tokens += int((group.tokens > 0).sum())
-    torch.nn.utils.clip_grad_norm_(model.fresh(), 1.0)
-    return total / weight, tokens
+@cache
+def _comparison(trunk: str) -> tuple[Model, str]:
+    rung = model_folder.read(ladder.path(trunk))
+    return comparison.build(rung), rung.fingerprint
 
 
-def save(
-    model: TokenClassifier,
-    recipe: Recipe,
-    folder: Path,
-    add: Callable[[Path], None] = lambda partial: None,
-) -> None:
-    """Write the verifier as a Hugging Face token-classification folder."""
-    _, shape = on_rung(recipe.trunk, extra=recipe.extra, seed=recipe.seed)
-    checkpoint.save(
+def shipped(name: str) -> Trained:
+    """A trained verifier of the package, or a ValueError that lists them."""
+    recipe(name)
+    path = HEADS / f"{name}.json"
+    if not path.is_file():
+        there = [one for one in RECIPES if (HEADS / f"{one}.json").is_file()]
+        raise ValueError(f"verifier {name!r} is not shipped; there are {there}")
+    return stored(path)
+
+
+def export(model: Model, folder: Path) -> None:
+    """Write a `LlamaForTokenClassification` folder for transformers and vLLM.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder is there already.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{str(folder)!r} is there already; name another folder")
+    checkpoint.write(
+        model.weights,
         model,
-        shape.whole,
         folder,
         changes={
             "architectures": ["LlamaForTokenClassification"],
@@ -168,5 +182,4 @@ def save(
             "id2label": {"0": "right"},
             "label2id": {"right": 0},
         },
-        add=add,
     )

@@ -1,7 +1,8 @@
 """The verifiers that need nothing but this package, by name.
 
 >>> names()
-['exact', 'likelihood-380k', 'likelihood-1.5m', 'implicit-380k', 'noisy']
+['exact', 'prm-a', 'prm-b', 'prm-x', 'orm', 'likelihood-380k', 'likelihood-1.5m', \
+'implicit-380k', 'noisy']
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from tts_lab.verifiers import Verifier
 from tts_lab.verifiers.exact import Exact
 from tts_lab.verifiers.likelihood import Implicit, Likelihood
 from tts_lab.verifiers.noisy import Noisy
+from tts_lab.verifiers.prm import PRM
 from tts_lab.verifiers.unit_tests import UnitTests
 
 _MAKE: dict[str, Callable[[], Verifier]] = {
     "exact": Exact,
+    "prm-a": lambda: PRM("prm-a"),
+    "prm-b": lambda: PRM("prm-b"),
+    "prm-x": lambda: PRM("prm-x"),
+    "orm": lambda: PRM("orm"),
     "likelihood-380k": lambda: Likelihood("380k"),
     "likelihood-1.5m": lambda: Likelihood("1.5m"),
     "implicit-380k": lambda: Implicit("380k", "105k"),

@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_lab.ladder import model_folder
+from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.reader import Reader
-from tts_lab.prm import spans
+from tts_lab.prm import spans, train
+from tts_lab.prm.dataset import step_states
+from tts_lab.prm.head import Head
+from tts_lab.prm.recipes import RECIPES
 from tts_lab.proposers import Size
 from tts_lab.select import Aggregation, aggregate
 from tts_lab.traces import Trace
@@ -22,9 +26,10 @@ class PRM:
 
     Parameters
     ----------
-    folder : path
-        A `LlamaForTokenClassification` folder with one label, as
-        `tts_lab.prm.train.save` writes it; transformers loads it too.
+    model : str, path or Model
+        A shipped one by name (see `tts_lab.prm.recipes`), one fresh from
+        `tts_lab.prm.train.whole`, or a `LlamaForTokenClassification` folder with one
+        label; `tts_lab.prm.train.export` writes such, and transformers loads them too.
     aggregation : str
         How `verify` makes one score of a trace's steps: "last", "min", "prod" or
         "mean". These models score everything up to the step, so the last one is the
@@ -35,39 +40,44 @@ class PRM:
     Raises
     ------
     ModelError
-        If the folder holds no such model.
+        If a folder holds no such model.
     ValueError
         For another aggregation.
+
+    Examples
+    --------
+    >>> from tts_lab.traces import Problem
+    >>> problem = Problem("chains", "47+38*6\\n", 2)
+    >>> wrong = Trace(problem, "47+38=85\\n85*6=520\\n#520", 23, True)
+    >>> PRM("prm-b").steps([wrong])[0] > 0.5
+    array([ True, False, False])
     """
 
     aggregations: tuple[str, ...] = get_args(Aggregation)
 
     def __init__(
         self,
-        folder: str | Path,
+        model: str | Path | Model,
         *,
         aggregation: Aggregation = "last",
         threads: int | None = None,
     ) -> None:
         aggregate([0.5], aggregation)
-        model = model_folder.read(folder, model_folder.VERIFIER)
+        if isinstance(model, str) and model in RECIPES:
+            model = train.whole(train.shipped(model))
+        elif not isinstance(model, Model):
+            model = model_folder.read(model, model_folder.VERIFIER)
         self.name = model.name
         self.size = Size(model.parameters, model.layers, model.hidden)
         self.aggregation = aggregation
         self._reader = Reader(model, threads=threads)
-        self._head = model.weights["score.weight"][0]
-        self._bias = float(model.weights["score.bias"][0])
+        weights = model.weights
+        self._head = Head(weights["score.weight"][0], float(weights["score.bias"][0]))
 
     def steps(self, traces: Sequence[Trace]) -> list[NDArray[np.float32]]:
         """Per trace, a probability for each of its steps; none for an empty trace."""
-        ends = [spans.step_ends(trace) for trace in traces]
-
-        def use(i: int, states: NDArray[np.float32]) -> NDArray[np.float32]:
-            logits = states[ends[i]] @ self._head + self._bias
-            probabilities: NDArray[np.float32] = 1 / (1 + np.exp(-logits))
-            return probabilities
-
-        return self._reader.read([spans.encode(trace) for trace in traces], use)
+        states = step_states(self._reader, traces)
+        return [self._head.probability(one) for one in states]
 
     def verify(self, traces: Sequence[Trace]) -> list[float]:
         """One score per trace: its steps' scores, aggregated."""
