@@ -26,6 +26,7 @@ from _common import folders_wanted, say, threads_wanted
 
 from tts_lab import ladder, problems
 from tts_lab.bank import Bank
+from tts_lab.ladder.data import LADDER
 from tts_lab.proposers import Job, Samples
 from tts_lab.proposers.ladder import Ladder
 from tts_lab.run import run
@@ -65,8 +66,8 @@ class Nothing:
 
 
 def some_problems(count: int) -> list[Problem]:
-    """Evaluation problems of all levels of both domains."""
-    kinds = [(name, x) for name, m in problems.DOMAINS.items() for x in m.LEVELS]
+    """Evaluation problems of all levels of the ladder's domains."""
+    kinds = [(name, x) for name in LADDER for x in problems.domain(name).LEVELS]
     each = -(-count // len(kinds))
     return [p for kind in kinds for p in problems.evaluation_set(*kind, each)][:count]
 

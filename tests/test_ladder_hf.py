@@ -22,7 +22,7 @@ from tts_lab import ladder, problems
 from tts_lab.ladder import compiled, data, model_folder, tokenizer
 from tts_lab.ladder.engine import Engine
 from tts_lab.ladder.rows import Request
-from tts_lab.ladder.rungs import RUNGS, VOCABULARY_SIZE, Rung
+from tts_lab.ladder.rungs import RUNGS, SPECIALISTS, VOCABULARY_SIZE, Rung
 from tts_lab.ladder.tokenizer import BOS, EOS, PAD
 
 pytestmark = pytest.mark.hf
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.hf
 TINY = Rung("tiny", 64, 2, 90, 0.02, (3000, 6000))
 SHIPPED = {
     f"{name}-{tokens}": (rung, ladder.path(name, tokens))
-    for name, rung in RUNGS.items()
+    for name, rung in (RUNGS | SPECIALISTS).items()
     for tokens in rung.checkpoints
     if ladder.path(name, tokens).is_dir()
 }
@@ -59,14 +59,14 @@ def folder(
     return TINY, path
 
 
-def texts() -> list[str]:
+def texts(domains: tuple[str, ...] = data.LADDER) -> list[str]:
     """Prompts of every kind trained on, with right traces and beginnings of them.
 
     On others the sums of float32 can go far astray: on a chain of level 9 one
     checkpoint's logits in transformers are 1.6e-4 from those in float64.
     """
     found = ["", "\n", " 7", "#", "".join(tokenizer.VOCABULARY[3:]), "12" * 127]
-    for name, level in data.MIXTURE:
+    for name, level in data.mixture(domains):
         stream = problems.examples(name, level, split="test", seed=8)
         prompt, trace = next(stream)
         found += [prompt, prompt + trace[: 5 * level], prompt + trace]
@@ -86,11 +86,11 @@ def test_logits_are_those_of_transformers(
 ) -> None:
     import torch
 
-    _, path = folder
+    rung, path = folder
     options = {} if dtype == "as stored" else {"dtype": torch.float32}
     model = transformers.AutoModelForCausalLM.from_pretrained(path, **options)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
-    prefixes = [ids_of(text) for text in texts()]
+    prefixes = [ids_of(text) for text in texts(rung.domains)]
     found = Engine(model_folder.read(path), threads=1).logits(prefixes)
     for prefix, z in zip(prefixes, found, strict=True):
         with torch.inference_mode():
@@ -120,10 +120,10 @@ def test_greedy_texts_are_those_of_transformers(
 ) -> None:
     import torch
 
-    _, path = folder
+    rung, path = folder
     model = transformers.AutoModelForCausalLM.from_pretrained(path)
     prompts = [problems.evaluation_set(n, 2, 3)[i].prompt for i in range(3)
-               for n in problems.DOMAINS]  # fmt: skip
+               for n in rung.domains]  # fmt: skip
     prefixes = [ids_of(prompt) for prompt in prompts]
     key = np.zeros(1, np.uint64)
     mine = {}
@@ -352,10 +352,10 @@ def test_the_card_says_what_was_measured(
         record = json.loads((path / "training.json").read_text())
     assert f"| parameters | {rung.parameters:,} |" in text
     assert f"{record['tokens']:,} in {record['batches']:,} batches" in text
-    for name in problems.DOMAINS:
+    for name in rung.domains:
         scores = record["pass_at_1"][name]
         assert [(name, int(level)) for level in scores] == [
-            kind for kind in data.MIXTURE if kind[0] == name
+            kind for kind in data.mixture((name,))
         ]
         row = " | ".join(f"{p:.3f}" for p in scores.values())
         assert f"| pass@1 | {row} |" in text

@@ -16,6 +16,7 @@ from functools import cache
 from hashlib import sha256
 from itertools import combinations, islice, permutations
 
+import program_oracle
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from tts_lab.problems import chains, countdown
 from tts_lab.traces import Problem
 
 KINDS = [(name, level) for name, m in problems.DOMAINS.items() for level in m.LEVELS]
-CHARACTERS = "0123456789+-*/=|# \n>"
+CHARACTERS = "0123456789+-*/=|# \n>x%()"
 
 unhurried = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -132,7 +133,11 @@ def countdown_right(prompt: str, text: str) -> bool:
     return numbers == [int(target)] and answer == f"#{int(target)}"
 
 
-ORACLE = {"chains": chain_right, "countdown": countdown_right}
+ORACLE = {
+    "chains": chain_right,
+    "countdown": countdown_right,
+    "programs": program_oracle.right,
+}
 
 
 # Generators
@@ -242,6 +247,7 @@ def test_the_training_corpus_holds_right_traces_of_the_train_split_only() -> Non
     frozen = {
         (name, problems.domain(name).key(p.prompt))
         for name, level in KINDS
+        if name in data.LADDER
         for p in problems.evaluation_set(name, level)
     }
     seen = Counter()
@@ -320,7 +326,9 @@ def test_any_text_is_judged_as_the_oracle_does(
 @example("chains", "#٨٥")
 @example("countdown", "٧*3=21|21\n#21")  # noqa: RUF001
 def test_other_alphabets_are_wrong_and_never_an_error(name: str, text: str) -> None:
-    prompt = {"chains": "47+38\n", "countdown": "3 7>21\n"}[name]
+    prompt = {
+        "chains": "47+38\n", "countdown": "3 7>21\n", "programs": "x:1>3,2>5\n",
+    }[name]  # fmt: skip
     problem, module = Problem(name, prompt, 1), problems.domain(name)
     assert module.check(problem, text) == ORACLE[name](prompt, text)
     assert isinstance(module.render(problem, text), str)
@@ -505,6 +513,9 @@ def test_the_evaluation_set_is_as_frozen() -> None:
     content = problems._EVALUATION.read_bytes()
     assert sha256(content).hexdigest() == problems.EVALUATION_HASH
     assert problems.freeze().encode() == content
+    later = problems._PROGRAMS.read_bytes()
+    assert sha256(later).hexdigest() == problems.PROGRAMS_HASH
+    assert problems.freeze("programs").encode() == later
 
 
 @pytest.mark.parametrize(("name", "level"), KINDS)
@@ -517,6 +528,9 @@ def test_the_evaluation_set_of_a_level(name: str, level: int) -> None:
     assert problems.evaluation_set(name, level, 7) == frozen[:7]
     if name == "countdown":
         assert len(countdown.parse(frozen[0].prompt)[0]) == countdown.LEVELS[level]
+    elif name == "programs":
+        true = module.reference_answer(frozen[0].prompt)
+        assert sum(c in "+-*/%" for c in true) == level
     else:
         operations = len(re.findall("[-+*]", frozen[0].prompt))
         assert operations == chains.LEVELS[level].operations
@@ -542,7 +556,10 @@ def test_an_altered_evaluation_set_is_refused(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: problems.domain("sudoku"), r"'sudoku'.*\['chains', 'countdown'\]"),
+        (
+            lambda: problems.domain("sudoku"),
+            r"'sudoku'.*\['chains', 'countdown', 'programs'\]",
+        ),
         (lambda: problems.sample("sudoku", 1, 1), r"'sudoku'.*'chains', 'countdown'"),
         (lambda: problems.sample("chains", 10, 1), r"10 of chains.*\[1, 2, .*9\]"),
         (lambda: problems.sample("chains", 0, 1), "level 0 of chains"),

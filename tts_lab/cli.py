@@ -156,12 +156,12 @@ def _train(options: argparse.Namespace) -> None:
             'training needs torch: pip install "tts-lab[train]"'
         ) from None
     from tts_lab import ladder
-    from tts_lab.ladder.rungs import RUNGS, rung
+    from tts_lab.ladder.rungs import RUNGS, SPECIALISTS, rung
     from tts_lab.ladder.train import Progress, train
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    for shape in [rung(name) for name in options.rungs or RUNGS]:
+    for shape in [rung(name) for name in options.rungs or RUNGS | SPECIALISTS]:
         last = shape.checkpoints[-1]
 
         def show(progress: Progress, name: str = shape.name, last: int = last) -> None:

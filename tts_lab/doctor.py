@@ -32,6 +32,7 @@ def examine() -> list[Finding]:
     from tts_lab import __version__, ladder
     from tts_lab.ladder.compiled import folder, is_cached
     from tts_lab.ladder.engine import cores
+    from tts_lab.ladder.rungs import RUNGS, SPECIALISTS
 
     found = [
         Finding("tts-lab", __version__),
@@ -47,8 +48,9 @@ def examine() -> list[Finding]:
         if is_cached()
         else Finding("engine", "not compiled yet", "tts-lab warmup (about 20 s, once)")
     )
-    rungs = [name for name in ladder.names() if ladder.path(name).is_dir()]
-    missing = sorted(set(ladder.names()) - set(rungs))
+    every = [*RUNGS, *SPECIALISTS]
+    rungs = [name for name in every if ladder.path(name).is_dir()]
+    missing = sorted(set(every) - set(rungs))
     need = f"tts-lab train {' '.join(missing)}" if missing else ""
     found.append(Finding("rungs", ", ".join(rungs) or "none", need))
     for name, (purpose, extra) in _EXTRAS.items():

@@ -104,6 +104,9 @@ def count(
 
 def measure(rungs: Sequence[str], path: Path, *, say: Callable[[str], object]) -> None:
     """Make the shipped counts; what is there for the same weights is kept."""
+    unknown = [rung for rung in rungs if rung not in SAMPLES]
+    if unknown:
+        raise ValueError(f"rungs {unknown} are unknown here; there are {[*SAMPLES]}")
     stored = _stored(path) if path.exists() else {}
     stored = dict(stored)
     for rung in rungs or ladder.names():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab.ladder.rungs import RUNGS, rung
+from tts_lab.ladder.rungs import RUNGS, SPECIALISTS, rung
 
 if TYPE_CHECKING:
     from tts_lab.proposers.ladder import Ladder
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-def names() -> list[str]:
-    """The rungs, smallest first.
+def names(domain: str | None = None) -> list[str]:
+    """The rungs, smallest first; or the policies trained on a domain.
 
     >>> names()
     ['27k', '105k', '380k', '812k', '1.5m']
+    >>> names("programs")
+    ['programs-105k']
     """
-    return list(RUNGS)
+    if domain is None:
+        return list(RUNGS)
+    every = RUNGS | SPECIALISTS
+    return [name for name, rung in every.items() if domain in rung.domains]
 
 
 def checkpoints(name: str) -> tuple[int, ...]:
@@ -69,7 +74,7 @@ def load(
     Parameters
     ----------
     name
-        A rung (see `names`) or the path of a Hugging Face folder.
+        A rung or specialist (see `names`), or the path of a Hugging Face folder.
     tokens
         A pretraining checkpoint of the rung (see `checkpoints`); the last by default.
     threads
@@ -101,11 +106,12 @@ def folder(name: str | Path, tokens: int | None = None) -> Path:
     >>> folder("105k") == path("105k")
     True
     """
-    if str(name) in RUNGS:
+    if str(name) in RUNGS or str(name) in SPECIALISTS:
         return path(str(name), tokens)
     if not Path(name).is_dir():
         raise ValueError(
-            f"{str(name)!r} is neither a rung nor a folder; rungs: {names()}"
+            f"{str(name)!r} is neither a rung nor a folder; "
+            f"rungs: {[*RUNGS, *SPECIALISTS]}"
         )
     if tokens is not None:
         raise ValueError(f"tokens={tokens!r} is for rungs; {str(name)!r} is a folder")

@@ -10,15 +10,24 @@ import json
 from pathlib import Path
 
 from tts_lab import problems
-from tts_lab.ladder.data import MIXTURE
-from tts_lab.ladder.rungs import Rung
+from tts_lab.ladder.data import LADDER, mixture
+from tts_lab.ladder.rungs import RUNGS, Rung
 from tts_lab.ledger import pretraining_flops
 
 PROBLEMS, SAMPLES, SEED = 64, 16, 1
 
+#: domain -> its tag, its name in a sentence
+_WORDS = {
+    "chains": ("arithmetic", "arithmetic chains"),
+    "countdown": ("countdown", "countdown"),
+    "programs": ("program-synthesis", "programs from examples"),
+}
 
-def pass_at_1(folder: Path) -> dict[str, dict[int, float]]:
-    """Validation pass@1 of a checkpoint by domain and level.
+
+def pass_at_1(
+    folder: Path, domains: tuple[str, ...] = LADDER
+) -> dict[str, dict[int, float]]:
+    """Validation pass@1 of a checkpoint by domain and level, of those trained on.
 
     Mean over 64 problems of the share of right ones among 16 samples.
     """
@@ -32,35 +41,33 @@ def pass_at_1(folder: Path) -> dict[str, dict[int, float]]:
     proposer = ladder.load(folder)
     strategy = partial(count_correct, n=SAMPLES)
     table: dict[str, dict[int, float]] = {}
-    for name, module in problems.DOMAINS.items():
-        table[name] = {}
-        for level in module.LEVELS:
-            if (name, level) not in MIXTURE:
-                continue
-            some = problems.sample(name, level, PROBLEMS, split="validation", seed=SEED)
-            outcomes = run(
-                strategy, some, proposer=proposer, verifier=Exact(), seed=SEED
-            )
-            right = sum(outcome.value.correct for outcome in outcomes)
-            table[name][level] = right / (PROBLEMS * SAMPLES)
+    for name, level in mixture(domains):
+        some = problems.sample(name, level, PROBLEMS, split="validation", seed=SEED)
+        outcomes = run(strategy, some, proposer=proposer, verifier=Exact(), seed=SEED)
+        right = sum(outcome.value.correct for outcome in outcomes)
+        table.setdefault(name, {})[level] = right / (PROBLEMS * SAMPLES)
     return table
 
 
 def write(folder: Path, rung: Rung) -> None:
     """Write `README.md` of a checkpoint from its `training.json` and pass@1."""
     record = json.loads((folder / "training.json").read_text())
-    scores = record["pass_at_1"] = pass_at_1(folder)
+    scores = record["pass_at_1"] = pass_at_1(folder, rung.domains)
     (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
     tokens = record["tokens"]
+    tags, kinds = zip(*(_WORDS[domain] for domain in rung.domains), strict=True)
+    title = f"Rung {rung.name} of the `tts_lab` ladder"
+    if rung.name not in RUNGS:
+        title = f"`{rung.name}` of `tts_lab`"
     lines = [
         "---",
         "library_name: transformers",
-        "tags: [test-time-scaling, arithmetic, countdown]",
+        f"tags: [test-time-scaling, {', '.join(tags)}]",
         "---",
-        f"# Rung {rung.name} of the `tts_lab` ladder, {tokens:,} tokens",
+        f"# {title}, {tokens:,} tokens",
         "",
         "A Llama of one character per token, trained from nothing by "
-        f"`tts-lab train {rung.name}` on arithmetic chains and countdown.",
+        f"`tts-lab train {rung.name}` on {' and '.join(kinds)}.",
         "",
         "| | |",
         "|---|---|",
@@ -86,7 +93,8 @@ def write(folder: Path, rung: Rung) -> None:
             "",
         ]
     lines += [
-        "Not for any other use: it knows nothing but these two kinds of problem.",
+        "Not for any other use: it knows nothing but "
+        f"{'this kind' if len(kinds) == 1 else 'these two kinds'} of problem.",
         "",
     ]
     (folder / "README.md").write_text("\n".join(lines))

@@ -1,8 +1,9 @@
-"""The ladder's training data: both domains, all levels, one fixed order.
+"""The ladder's training data: its domains, all levels, one fixed order.
 
 A corpus is a flat array of token ids with, for each example, where it starts and
 where its answer begins. It depends on seed and size alone, so every rung reads the
-same examples in the same order. Only problems of the train split are used.
+same examples in the same order; a specialist reads those of its own domain. Only
+problems of the train split are used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 
 from tts_lab import problems
 from tts_lab.ladder import tokenizer
+
+#: the domains that every rung reads
+LADDER = ("chains", "countdown")
 
 #: how often each (domain, level) is drawn; harder levels need more examples
 MIXTURE: dict[tuple[str, int], float] = {
@@ -35,6 +39,18 @@ MIXTURE: dict[tuple[str, int], float] = {
     ("countdown", 5): 4,
 }
 
+#: the same for specialists; as the domain says, no level is likelier than another
+_PROGRAMS: dict[tuple[str, int], float] = {("programs", n): 1 for n in (1, 2, 3)}
+
+
+def mixture(domains: tuple[str, ...]) -> dict[tuple[str, int], float]:
+    """What a policy of these domains reads, and how often.
+
+    >>> mixture(("chains", "countdown")) == MIXTURE, list(mixture(("programs",)))
+    (True, [('programs', 1), ('programs', 2), ('programs', 3)])
+    """
+    return {k: w for k, w in (MIXTURE | _PROGRAMS).items() if k[0] in domains}
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -48,16 +64,17 @@ class Corpus:
         return len(self.answers)
 
 
-def corpus(n_tokens: int, *, seed: int) -> Corpus:
+def corpus(n_tokens: int, *, seed: int, domains: tuple[str, ...] = LADDER) -> Corpus:
     """At least `n_tokens` tokens of examples, whole examples only."""
     rng = random.Random(seed)
-    kinds = list(MIXTURE)
+    weights = mixture(domains)
+    kinds = list(weights)
     streams = {k: problems.examples(*k, split="train", seed=seed) for k in kinds}
     pieces: list[bytes] = []
     answers: list[int] = []
     total = 0
     while total < n_tokens:
-        for kind in rng.choices(kinds, weights=list(MIXTURE.values()), k=1000):
+        for kind in rng.choices(kinds, weights=list(weights.values()), k=1000):
             prompt, trace = next(streams[kind])
             piece = b"\x01" + tokenizer.encode(prompt + trace) + b"\x02"
             pieces.append(piece)
@@ -68,11 +85,14 @@ def corpus(n_tokens: int, *, seed: int) -> Corpus:
     return Corpus(tokens, starts, np.array(answers, np.int32))
 
 
-def cached_corpus(n_tokens: int, *, seed: int, folder: Path) -> Corpus:
+def cached_corpus(
+    n_tokens: int, *, seed: int, folder: Path, domains: tuple[str, ...] = LADDER
+) -> Corpus:
     """The same, kept in `folder` for the next run."""
-    path = folder / f"corpus-{seed}-{n_tokens}.npz"
+    of = "" if domains == LADDER else f"{'-'.join(domains)}-"
+    path = folder / f"corpus-{of}{seed}-{n_tokens}.npz"
     if not path.exists():
-        made = corpus(n_tokens, seed=seed)
+        made = corpus(n_tokens, seed=seed, domains=domains)
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, tokens=made.tokens, starts=made.starts, answers=made.answers)

@@ -3,7 +3,8 @@
 All rungs share tokenizer, data and data order; they differ in size alone. Each
 keeps several pretraining checkpoints, so that a bigger model can be weighed against
 a longer trained one. Two pairs stand 14x apart in parameters, as the models that
-Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m.
+Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m. Beside the
+ladder stand specialists, trained the same way on a domain of their own.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Rung:
     intermediate: int
     learning_rate: float
     checkpoints: tuple[int, ...]  # tokens seen at each; the last is the rung itself
+    domains: tuple[str, ...] = ("chains", "countdown")  # trained on
 
     @property
     def heads(self) -> int:
@@ -59,13 +61,20 @@ RUNGS: dict[str, Rung] = {
     )
 }
 
+#: policies of one domain: shaped and trained as rungs are, but no part of the ladder
+SPECIALISTS: dict[str, Rung] = {
+    rung.name: rung
+    for rung in (Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),)
+}
+
 
 def rung(name: str) -> Rung:
-    """The rung of a name, or a ValueError that lists the names.
+    """The rung or specialist of a name, or a ValueError that lists the names.
 
     >>> rung("105k").hidden
     64
     """
-    if name not in RUNGS:
-        raise ValueError(f"rung {name!r} is unknown; there are {list(RUNGS)}")
-    return RUNGS[name]
+    every = RUNGS | SPECIALISTS
+    if name not in every:
+        raise ValueError(f"rung {name!r} is unknown; there are {list(every)}")
+    return every[name]

@@ -154,7 +154,10 @@ def train(
     """
     checkpoints = checkpoints or rung.checkpoints
     corpus = data.cached_corpus(
-        checkpoints[-1] + 100_000, seed=SEED, folder=folder / "corpus"
+        checkpoints[-1] + 100_000,
+        seed=SEED,
+        folder=folder / "corpus",
+        domains=rung.domains,
     )
     run = Run(rung, corpus, device)
     trunk = folder / rung.name / "trunk.pt"

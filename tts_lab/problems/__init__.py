@@ -17,10 +17,10 @@ from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 
-from tts_lab.problems import chains, countdown
+from tts_lab.problems import chains, countdown, programs
 from tts_lab.traces import Problem
 
-DOMAINS: dict[str, ModuleType] = {m.NAME: m for m in (chains, countdown)}
+DOMAINS: dict[str, ModuleType] = {m.NAME: m for m in (chains, countdown, programs)}
 
 #: share of all problems, in thousandths, that each split holds
 SPLITS = {"test": (0, 50), "validation": (50, 100), "train": (100, 1000)}
@@ -104,6 +104,10 @@ def sample(
 EVALUATION_HASH = "c6aa7b54ec06368536fd4a9ce6d76863e8e23be41c059278d14408b9e103b134"
 _EVALUATION = Path(__file__).with_name("evaluation.json")
 
+#: the same of the later domain's own file, `evaluation_programs.json`
+PROGRAMS_HASH = "d628793d3bbb536aac276bfc69eca97a50d68502757ff9bb2cc1c1c2ca9fdae0"
+_PROGRAMS = Path(__file__).with_name("evaluation_programs.json")
+
 
 def evaluation_set(name: str, level: int, n: int | None = None) -> list[Problem]:
     """The frozen test problems of one level (the first `n` of 200).
@@ -137,24 +141,32 @@ def _is_int(value: object) -> bool:
 
 @cache
 def _evaluation() -> dict[str, dict[str, list[str]]]:
-    content = _EVALUATION.read_bytes()
+    return _unaltered(_EVALUATION, EVALUATION_HASH) | _unaltered(
+        _PROGRAMS, PROGRAMS_HASH
+    )
+
+
+def _unaltered(path: Path, expected: str) -> dict[str, dict[str, list[str]]]:
+    content = path.read_bytes()
     found = sha256(content).hexdigest()
-    if found != EVALUATION_HASH:
+    if found != expected:
         raise ValueError(
-            f"{_EVALUATION.name} was altered: its SHA-256 is {found}, "
-            f"not {EVALUATION_HASH}"
+            f"{path.name} was altered: its SHA-256 is {found}, not {expected}"
         )
     stored: dict[str, dict[str, list[str]]] = json.loads(content)
     return stored
 
 
-def freeze() -> str:
-    """The content of `evaluation.json`, made anew: 200 test problems per level."""
+def freeze(*names: str) -> str:
+    """The content of a frozen file, made anew: 200 test problems per level.
+
+    Without names it is `evaluation.json`, whose domains came first.
+    """
     made = {
         name: {
             str(level): [p.prompt for p in sample(name, level, 200, seed=2024)]
-            for level in module.LEVELS
+            for level in domain(name).LEVELS
         }
-        for name, module in DOMAINS.items()
+        for name in names or ("chains", "countdown")
     }
     return json.dumps(made, indent=0) + "\n"

@@ -14,6 +14,7 @@ from tts_lab.verifiers.exact import Exact
 from tts_lab.verifiers.likelihood import Implicit, Likelihood
 from tts_lab.verifiers.noisy import Noisy
 from tts_lab.verifiers.prm import PRM
+from tts_lab.verifiers.unit_tests import UnitTests
 
 _MAKE: dict[str, Callable[[], Verifier]] = {
     "exact": Exact,
@@ -27,9 +28,22 @@ _MAKE: dict[str, Callable[[], Verifier]] = {
     "noisy": lambda: Noisy(false_positives=0.05, false_negatives=0.05),
 }
 
+#: for one domain only
+_PROGRAMS: dict[str, Callable[[], Verifier]] = {
+    "unit tests": UnitTests,
+    "unit tests, first 2": lambda: UnitTests(first=2),
+    "unit tests, first 1": lambda: UnitTests(first=1),
+}
 
-def names() -> list[str]:
-    """What `load` knows."""
+
+def names(domain: str = "chains") -> list[str]:
+    """What `load` knows for a domain; the ladder's domains have the same.
+
+    >>> names("programs")
+    ['exact', 'noisy', 'unit tests', 'unit tests, first 2', 'unit tests, first 1']
+    """
+    if domain == "programs":
+        return ["exact", "noisy", *_PROGRAMS]
     return list(_MAKE)
 
 
@@ -44,6 +58,7 @@ def load(name: str) -> Verifier:
     >>> load("exact").name
     'exact'
     """
-    if name not in _MAKE:
-        raise ValueError(f"verifier {name!r} is unknown; there are {names()}")
-    return _MAKE[name]()
+    every = _MAKE | _PROGRAMS
+    if name not in every:
+        raise ValueError(f"verifier {name!r} is unknown; there are {list(every)}")
+    return every[name]()

@@ -184,6 +184,45 @@ def calibration(scores: npt.ArrayLike, right: npt.ArrayLike) -> Calibration:
         )
 
 
+def share(
+    part: npt.ArrayLike,
+    whole: npt.ArrayLike,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """A share of traces, with an interval over the problems that they come from.
+
+    With the wrong traces that pass of each problem and all its wrong traces, it is
+    the false-positive rate.
+
+    Parameters
+    ----------
+    part, whole : (P,) array_like
+        Traces per problem.
+
+    Raises
+    ------
+    ValueError
+        If there is no trace at all, or a part is larger than its whole.
+
+    Examples
+    --------
+    >>> print(share([1, 0, 3], [4, 4, 4]))
+    0.333 [0.000, 0.750]
+    """
+    some, every = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    if some.shape != every.shape or (some > every).any() or not every.sum():
+        raise ValueError(f"part {part!r} is no part of whole {whole!r}")
+    draws = []
+    for weights in bootstrap_weights(len(every), resamples=resamples, seed=seed):
+        with np.errstate(invalid="ignore"):
+            draws.append(weights @ some / (weights @ every))
+    low, high = np.nanquantile(np.concatenate(draws), [0.025, 0.975])
+    value = some.sum() / every.sum()
+    return Estimate(float(value), float(low), float(high), len(every))
+
+
 def step_accuracy(
     traces: Sequence[Trace], scores: Sequence[npt.ArrayLike], *, threshold: float = 0.5
 ) -> float:

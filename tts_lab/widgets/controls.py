@@ -6,7 +6,7 @@ it began with, whatever is moved afterwards. Not covered: what a run does with t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,7 +111,9 @@ class Controls:
 
     def __init__(self, settings: Settings) -> None:
         self._start = settings
-        models = [settings.model] if settings.given_model else ladder.names()
+        models = [settings.model]
+        if not settings.given_model:
+            models = fitting(ladder.names, settings.domain, settings.model)
         domains = list(problems.DOMAINS)
         self.model = dropdown("Model", models, settings.model, "Who writes")
         self.domain = dropdown(
@@ -213,9 +215,10 @@ class Controls:
 
     def _levels(self, change: dict[str, Any]) -> None:
         levels = list(problems.domain(change["new"]).LEVELS)
-        level = self.level.value if self.level.value in levels else levels[-1]
-        self.level.options = levels
-        self.level.value = level
+        offer(self.level, levels, levels[-1])
+        if not self._start.given_model:
+            models = ladder.names(change["new"])
+            offer(self.model, models, models[0])
         self._example()
 
     def _example(self) -> None:
@@ -242,6 +245,19 @@ def dropdown(
         disabled=len(options) == 1,
         **_SIZE,
     )
+
+
+def fitting(names: Callable[[str], list[str]], domain: str, value: str) -> list[str]:
+    """What is made for a domain; with the ladder's own, if `value` is not of it."""
+    found = names(domain)
+    return found if value in found else list(dict.fromkeys([*names("chains"), *found]))
+
+
+def offer(control: widgets.Dropdown, options: Sequence[Any], otherwise: Any) -> None:
+    """Give a dropdown other options; it stays where it is, if that is one of them."""
+    value = control.value if control.value in options else otherwise
+    control.options, control.value = options, value
+    control.disabled = len(options) == 1
 
 
 def slider(

@@ -102,9 +102,9 @@ class StrategyLab(Running):
         settings = Settings(**options)
         self.controls = LabControls(
             settings,
-            policies=[proposer.name] if proposer else ladder.names(),
-            verifiers=[verifier.name] if verifier else library.names(),
             strategies=list(self._strategies),
+            policy=proposer.name if proposer else None,
+            verifier=verifier.name if verifier else None,
         )
         self._play: Play | None = None
         self._drawing = RLock()

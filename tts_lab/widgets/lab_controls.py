@@ -8,9 +8,17 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from tts_lab import problems
+from tts_lab import ladder, problems
+from tts_lab.verifiers import library
 from tts_lab.widgets import panels
-from tts_lab.widgets.controls import MAX_SEED, button, dropdown, slider
+from tts_lab.widgets.controls import (
+    MAX_SEED,
+    button,
+    dropdown,
+    fitting,
+    offer,
+    slider,
+)
 from tts_lab.widgets.lab_settings import AGGREGATIONS, MAX_N, RULES, Settings
 
 _N = (1, 2, 4, 8, 16, 32, 64, 128, MAX_N)
@@ -24,20 +32,27 @@ class LabControls:
     ----------
     settings : Settings
         Where they stand at first.
-    policies, verifiers, strategies : sequence of str
+    strategies : sequence of str
         What can be chosen.
+    policy, verifier : str, optional
+        The only one to choose; by default there are those made for the domain.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
-        policies: Sequence[str],
-        verifiers: Sequence[str],
         strategies: Sequence[str],
+        policy: str | None = None,
+        verifier: str | None = None,
     ) -> None:
         s = self._start = settings
+        self._given = policy, verifier
+        policies = [policy] if policy else fitting(ladder.names, s.domain, s.policy)
         self.policy = dropdown("Policy", policies, s.policy, "Who writes")
+        verifiers = fitting(library.names, s.domain, s.verifier)
+        if verifier:
+            verifiers = [verifier]
         self.verifier = dropdown("Verifier", verifiers, s.verifier, "Who scores")
         self.strategy = dropdown(
             "Strategy", strategies, s.strategy, "Who decides what to ask next"
@@ -123,9 +138,14 @@ class LabControls:
 
     def _levels(self, change: dict[str, Any]) -> None:
         levels = list(problems.domain(change["new"]).LEVELS)
-        level = self.level.value if self.level.value in levels else levels[-1]
-        self.level.options = levels
-        self.level.value = level
+        offer(self.level, levels, levels[-1])
+        for control, given, names in zip(
+            (self.policy, self.verifier), self._given, (ladder.names, library.names),
+            strict=True,
+        ):  # fmt: skip
+            if given is None:
+                found = names(change["new"])
+                offer(control, found, found[0])
         self._example()
 
     def _example(self) -> None:

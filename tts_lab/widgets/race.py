@@ -17,7 +17,7 @@ from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import race_chart
 from tts_lab.widgets.chart import STYLE
-from tts_lab.widgets.controls import button, dropdown, slider
+from tts_lab.widgets.controls import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
 from tts_lab.widgets.runner import Runner, Status, Task
@@ -82,19 +82,19 @@ class StrategyRace(Running):
         self._seed = seed
         self.points: list[Point] = []
         self._drawing = RLock()
-        policies = [proposer.name] if proposer else ladder.names()
-        verifiers = [scorer.name] if scorer else library.names()
+        policies = fitting(ladder.names, domain, policy)
+        verifiers = fitting(library.names, domain, verifier)
+        if proposer:
+            policies, policy = [proposer.name], proposer.name
+        if scorer:
+            verifiers, verifier = [scorer.name], scorer.name
         self.strategies = widgets.SelectMultiple(
             options=list(self._strategies), value=list(chosen), rows=6,
             description="Strategies", tooltip="Up to four: hold Ctrl or Shift",
             layout={"width": "auto"}, style={"description_width": "84px"},
         )  # fmt: skip
-        self.policy = dropdown(
-            "Policy", policies, proposer.name if proposer else policy, "Who writes"
-        )
-        self.verifier = dropdown(
-            "Verifier", verifiers, scorer.name if scorer else verifier, "Who scores"
-        )
+        self.policy = dropdown("Policy", policies, policy, "Who writes")
+        self.verifier = dropdown("Verifier", verifiers, verifier, "Who scores")
         self.domain = dropdown(
             "Domain", list(problems.DOMAINS), domain, "What kind of problems"
         )
@@ -226,6 +226,11 @@ class StrategyRace(Running):
 
     def _levels(self, change: dict[str, Any]) -> None:
         levels = list(problems.domain(change["new"]).LEVELS)
-        level = self.level.value if self.level.value in levels else levels[-1]
-        self.level.options = levels
-        self.level.value = level
+        offer(self.level, levels, levels[-1])
+        for control, given, names in (
+            (self.policy, self._proposer, ladder.names),
+            (self.verifier, self._scorer, library.names),
+        ):
+            if given is None:
+                found = names(change["new"])
+                offer(control, found, found[0])
