@@ -11,11 +11,13 @@ from functools import partial
 
 import pytest
 
+from tts_lab import ladder
 from tts_lab.proposers.scripted import Scripted
 from tts_lab.run import run
 from tts_lab.select import best_of_n
 from tts_lab.strategies import beam_search, dvts, lookahead_search, mcts, rebase
-from tts_lab.traces import Problem, Sampled
+from tts_lab.traces import Problem, Propose, Sampled, Trace
+from tts_lab.verifiers.exact import Exact
 from tts_lab.verifiers.scripted import Scripted as ScriptedVerifier
 
 PROBLEM = Problem("chains", "1+1\n", 1)
@@ -257,3 +259,27 @@ def test_numbers_out_of_range_are_refused(search, options, message):
 def test_options_out_of_range_are_refused(search, options, message):
     with pytest.raises(ValueError, match=message):
         Played(search, 2, TABLE, **options)
+
+
+def test_a_trace_that_fills_the_context_is_handed_back_as_it_is():
+    problem = Problem("chains", "47+38\n", 1)
+    room = ladder.load("27k").context - 1 - len(problem.prompt)
+    full, short = Trace(problem, "1" * room), Trace(problem, "47+38=85\n")
+
+    def strategy(problem):
+        found = yield Propose([full, short], 2, "step")
+        return found
+
+    [outcome] = run(
+        strategy, [problem], proposer=ladder.load("27k"), verifier=Exact(), seed=0
+    )
+    one, two, three, four = outcome.value
+    assert one == two == full
+    assert three.text != short.text and four.text != short.text
+    assert outcome.ledger.generated_tokens == three.tokens + four.tokens
+    whole = Problem("chains", "1" * 300 + "\n", 1)
+    with pytest.raises(ValueError, match="a prefix of 302 tokens"):
+        run(
+            partial(beam_search, n=4), [whole], proposer=ladder.load("27k"),
+            verifier=Exact(), seed=0,
+        )  # fmt: skip

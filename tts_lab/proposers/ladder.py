@@ -58,19 +58,31 @@ class Ladder:
     ) -> Iterator[Samples]:
         """Yield every row of every job once, as rows finish.
 
+        A trace that fills the context already is given nothing more: its rows are
+        empty and unfinished.
+
         Raises
         ------
         ValueError
             When a prompt has characters the tokenizer lacks or leaves no room in
             the context, or a temperature or limit is out of range.
         """
-        requests = [self._request(job) for job in jobs]
-        starts = np.array([job.rows.start for job in jobs], np.int64)
-        strides = np.array([job.rows.step for job in jobs], np.int64)
-        for written in self._engine.write(requests, cancel=cancel):
+        asked = [self._request(job) for job in jobs]
+        full = [
+            i for i, job in enumerate(jobs)
+            if job.text and len(asked[i].prefix) >= self.context
+        ]  # fmt: skip
+        for i in full:
+            yield _nothing(i, jobs[i])
+        left_out = set(full)
+        open_ = [i for i in range(len(jobs)) if i not in left_out]
+        number = np.array(open_, np.int32)
+        starts = np.array([jobs[i].rows.start for i in open_], np.int64)
+        strides = np.array([jobs[i].rows.step for i in open_], np.int64)
+        for written in self._engine.write([asked[i] for i in open_], cancel=cancel):
             owner = written.request
             yield Samples(
-                job=owner,
+                job=number[owner],
                 row=starts[owner] + strides[owner] * written.row,
                 text=[tokenizer.decode(tokens) for tokens in written.tokens],
                 tokens=written.count,
@@ -92,3 +104,16 @@ class Ladder:
             max_tokens=self.context if job.max_tokens is None else job.max_tokens,
             until_step=job.until == "step",
         )
+
+
+def _nothing(number: int, job: Job) -> Samples:
+    """The rows of a job whose trace has no room left."""
+    rows = np.array(job.rows, np.int64)
+    return Samples(
+        job=np.full(len(rows), number, np.int32),
+        row=rows,
+        text=[""] * len(rows),
+        tokens=np.zeros(len(rows), np.int32),
+        finished=np.zeros(len(rows), np.bool_),
+        logprob=np.zeros(len(rows), np.float32),
+    )
