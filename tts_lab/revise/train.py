@@ -29,6 +29,8 @@ class Recipe:
         The rung that is tuned, and that writes the attempts.
     tokens : int
         Tokens of trajectories, each read once.
+    keep : float
+        See `trajectories.draw`.
     learning_rate : float
         Of Muon, at its peak.
     seed : int
@@ -37,6 +39,7 @@ class Recipe:
     name: str
     base: str
     tokens: int = 8_000_000
+    keep: float = 0.4
     learning_rate: float = 0.006
     seed: int = 0
 
@@ -46,10 +49,14 @@ RECIPES = {one.name: one for one in (Recipe("reviser-105k", "105k"),)}
 
 def corpus(recipe: Recipe, folder: Path, on_progress: Callable[[int], None]) -> Corpus:
     """The recipe's trajectories, kept in `folder` for the next run."""
-    path = folder / f"trajectories-{recipe.base}-{recipe.seed}-{recipe.tokens}.npz"
+    path = (
+        folder
+        / f"trajectories-{recipe.base}-{recipe.keep}-{recipe.seed}-{recipe.tokens}.npz"
+    )
     if not path.exists():
         made = trajectories.draw(
-            ladder.load(recipe.base), recipe.tokens + 100_000, seed=recipe.seed,
+            ladder.load(recipe.base), recipe.tokens + 100_000, keep=recipe.keep,
+            seed=recipe.seed,
             on_progress=on_progress,
         )  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,8 @@
 After Snell et al. (2408.03314, sec. 6.1 and appendix H): up to four wrong attempts of
 the policy stand before a right one, the last of them close to it by edit distance, so
 that the right one is a correction and no coincidence. Only the right one is learned.
+Theirs never see a right attempt in the context, and the reviser spoils many; in a share
+of ours the last attempt is right and is to be kept (LOG.md has both measured).
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def trajectory(
     Fewer when there are not so many different wrong ones.
 
     >>> trajectory(["#9", "#185", "#80"], "#85", 2, random.Random(0))
-    ['#9', '#185', '#85']
+    ['#80', '#185', '#85']
     """
     some = list(dict.fromkeys(wrong))
     if not attempts or not some:
@@ -70,6 +72,7 @@ def draw(
     n_tokens: int,
     *,
     samples: int = 16,
+    keep: float = 0.0,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda tokens: None,
 ) -> Corpus:
@@ -83,6 +86,9 @@ def draw(
     samples : int
         Attempts at each problem. Where none is right, the domain's own right trace
         ends the trajectory.
+    keep : float
+        The share of trajectories, where there is a right attempt to see, in which it
+        stands last and is written again.
     seed : int
     on_progress : callable
         Called with the tokens there are.
@@ -116,9 +122,12 @@ def draw(
             wrong = [text for text, score in done if score != 1]
             for attempts in rng.sample(range(WINDOW + 1), 3):
                 end = rng.choice(right) if right else known[outcome.problem]
-                piece, answer = encode(
-                    outcome.problem, trajectory(wrong, end, attempts, rng)
-                )
+                if right and attempts and rng.random() < keep:
+                    some = rng.sample(wrong, min(attempts - 1, len(wrong)))
+                    texts = [*some, end, end]
+                else:
+                    texts = trajectory(wrong, end, attempts, rng)
+                piece, answer = encode(outcome.problem, texts)
                 pieces.append(piece)
                 answers.append(answer)
                 total += len(piece)

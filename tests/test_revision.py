@@ -1,0 +1,134 @@
+"""Revision: who sees what, what is returned and paid, what it is learned from."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tts_lab import ladder, problems
+from tts_lab.ladder import tokenizer
+from tts_lab.proposers.scripted import Scripted
+from tts_lab.revise import trajectories
+from tts_lab.run import run
+from tts_lab.strategies.revision import CLOSED, ROOM, WINDOW, by_chain, context, revise
+from tts_lab.traces import Problem
+from tts_lab.verifiers.exact import Exact
+
+PROBLEM = Problem("chains", "1+1\n", 1)
+
+
+def counting(prompt: str, text: str, row: int, stream: int) -> str:
+    """Each attempt says how many attempts it sees, and the row."""
+    return f"#{text.count('?')}{row}"
+
+
+def played(**options):
+    [outcome] = run(
+        partial(revise, **options), [PROBLEM], proposer=Scripted(counting),
+        verifier=Exact(), seed=0,
+    )  # fmt: skip
+    return outcome
+
+
+def test_an_attempt_sees_the_last_four_of_its_own_chain():
+    found = [trace.text for trace, _ in played(n=7).value]
+    assert [text[1] for text in found] == list("0123444")
+    sequential = played(n=6, chains=2)
+    assert [t.text[1] for t, _ in sequential.value] == list("001122")
+    assert len(by_chain(sequential.value, 2)[1]) == 3
+
+
+def test_all_parallel_is_repeated_sampling():
+    outcome = played(n=5, chains=5)
+    assert [trace.text for trace, _ in outcome.value] == [f"#0{i}" for i in range(5)]
+    assert outcome.ledger.calls == 5
+
+
+def test_a_last_round_may_be_shorter():
+    outcome = played(n=5, chains=2)
+    assert len(outcome.value) == 5
+    assert [len(chain) for chain in by_chain(outcome.value, 2)] == [3, 2]
+
+
+def test_every_attempt_is_scored_once_and_only_what_closes_it_is_new():
+    outcome = played(n=3)
+    ledger = outcome.ledger
+    assert (ledger.calls, ledger.verifier_calls) == (3, 3)
+    assert ledger.generated_tokens == sum(t.tokens for t, _ in outcome.value)
+    # what was written is in the cache already; new is what closes each attempt
+    prompt = Scripted(counting).count_tokens(PROBLEM.prompt)
+    assert ledger.prompt_tokens == prompt + 2 * len(CLOSED)
+
+
+def test_contexts_hold_what_fits_the_newest_first():
+    assert context([]) == ""
+    assert context(["a"] * 9).count("?") == WINDOW
+    long = "1" * (ROOM - len(CLOSED))
+    assert context([long]) == long + CLOSED
+    assert context(["2", long]) == long + CLOSED  # the older one does not fit
+    assert context([long + "1"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "n must be 1 or more, got 0"),
+        ({"chains": 0}, "chains must be 1 or more, got 0"),
+        ({"n": 2, "chains": 3}, "chains=3 do not fit into n=2 attempts"),
+    ],
+)
+def test_bad_numbers_are_quoted(options, message):
+    with pytest.raises(ValueError, match=message):
+        played(**options)
+
+
+@given(st.text("ab1#", max_size=12), st.text("ab1#", max_size=12))
+def test_edit_distance_is_a_distance(a, b):
+    found = trajectories.edit_distance(a, b)
+    assert found == trajectories.edit_distance(b, a)
+    assert (found == 0) == (a == b)
+    assert abs(len(a) - len(b)) <= found <= max(len(a), len(b))
+
+
+def test_edit_distance_of_known_words():
+    assert trajectories.edit_distance("kitten", "sitting") == 3
+    assert trajectories.edit_distance("flaw", "lawn") == 2
+
+
+def test_the_closest_wrong_attempt_comes_last():
+    wrong = ["#999999", "#84", "#1", "#84"]
+    for attempts in range(1, 5):
+        made = trajectories.trajectory(wrong, "#85", attempts, random.Random(1))
+        assert made[-2:] == ["#84", "#85"]
+        assert len(made) == min(attempts, 3) + 1  # three different ones
+        assert len(set(made)) == len(made)
+    assert trajectories.trajectory(wrong, "#85", 0, random.Random(1)) == ["#85"]
+    assert trajectories.trajectory([], "#85", 3, random.Random(1)) == ["#85"]
+
+
+def test_trajectories_end_right_and_are_the_same_each_time(monkeypatch):
+    monkeypatch.setattr(trajectories, "PROBLEMS_AT_ONCE", 60)
+    policy = ladder.load("27k")
+    made, again = (trajectories.draw(policy, 20_000, seed=3) for _ in range(2))
+    assert np.array_equal(made.tokens, again.tokens)
+    assert made.starts[-1] >= 20_000
+    seen = set()
+    for i in range(0, len(made), 7):
+        piece = made.tokens[made.starts[i] : made.starts[i + 1]].tobytes()
+        assert (piece[0], piece[-1]) == (tokenizer.BOS, tokenizer.EOS)
+        before = tokenizer.decode(piece[1 : made.answers[i]])
+        last = tokenizer.decode(piece[made.answers[i] : -1])
+        prompt, _, attempts = before.partition("\n")
+        name = "countdown" if ">" in prompt else "chains"
+        problem = Problem(name, prompt + "\n")
+        assert problems.split_of(name, problem.prompt) == "train"
+        assert problems.domain(name).check(problem, last)
+        wrong = [text for text in attempts.split(CLOSED) if text]
+        assert not any(problems.domain(name).check(problem, text) for text in wrong)
+        seen.add(len(wrong))
+    assert {0, 1, 2} <= seen <= set(range(WINDOW + 1))
