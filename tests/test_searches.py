@@ -94,7 +94,7 @@ def test_a_search_made_now_is_the_same_each_time_and_like_the_shipped_ones(tmp_p
 def test_a_race_is_drawn_with_intervals_and_said_in_rows():
     points = [searches.shipped("chains", "beam search", n) for n in searches.BUDGETS]
     figure = figures.race(points)
-    assert figure.axes[0].get_xlabel() == "FLOPs per problem, verifier included"
+    assert figure.axes[0].get_xlabel() == "billion FLOPs per problem, verifier included"
     assert len(figure.axes[0].containers) == 1
     assert len(figure.rows) == 2 + len(points) + 1
     assert "100 problems; n = 4, 16, 64, 256" in figure.rows[-1]

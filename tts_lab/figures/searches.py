@@ -10,13 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-from tts_lab.figures.budget import plain
+from tts_lab.figures.budget import plain, scaled
 from tts_lab.figures.picture import (
     STYLES,
     Picture,
     caption,
     log_axis,
-    name_lines,
     share_axis,
     start,
 )
@@ -25,7 +24,7 @@ from tts_lab.race import Cost
 _COSTS = {
     "samples": "samples per problem",
     "tokens": "tokens written and read per problem",
-    "flops": "FLOPs per problem, verifier included",
+    "flops": "FLOPs per problem",
 }
 Share = tuple[float, float, float]
 
@@ -90,9 +89,13 @@ def race(
     if not points:
         raise ValueError("there are no points to draw")
     figure, (axes,) = start(title)
+    unit, label = 1.0, _COSTS[cost]
+    if cost == "flops":
+        unit, words = scaled("flops", max(point.cost(cost) for point in points))
+        label = f"{words}, verifier included"
     for i, name in enumerate(dict.fromkeys(point.strategy for point in points)):
         mine = [point for point in points if point.strategy == name]
-        x = [point.cost(cost) for point in mine]
+        x = [point.cost(cost) / unit for point in mine]
         shares = np.array([point.accuracy() for point in mine])
         colour, marker, dash = STYLES[i % len(STYLES)]
         axes.errorbar(
@@ -100,14 +103,14 @@ def race(
             color=colour, marker=marker, linestyle=dash, markersize=5, linewidth=1.8,
             elinewidth=0.9, capsize=3, label=name,
         )  # fmt: skip
-        figure.rows.append(f"{name}, by {_COSTS[cost]}")
+        figure.rows.append(f"{name}, by {label}")
         figure.rows += [
             f"  {plain(at)}: {mean:.3f} [{low:.3f}, {high:.3f}]"
             for at, (mean, low, high) in zip(x, shares.tolist(), strict=True)
         ]
-    log_axis(axes, _COSTS[cost])
+    log_axis(axes, label)
     share_axis(axes, "share of problems answered right")
-    name_lines(axes)
+    axes.legend(frameon=False, loc="lower right", ncols=2)
     budgets = ", ".join(map(str, dict.fromkeys(point.n for point in points)))
     caption(figure, f"{points[0].problems} problems; n = {budgets}; bars: 95% interval")
     return figure
@@ -196,6 +199,6 @@ def bins(
         ]
     axes.set_xticks(place, names)
     share_axis(axes, label)
-    axes.legend(frameon=False, ncols=min(3, len(shares)))
+    axes.legend(frameon=False, loc="upper right")
     caption(figure, "bars: 95% interval over problems")
     return figure
