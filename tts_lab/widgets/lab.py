@@ -62,8 +62,8 @@ class StrategyLab(Running):
         them) to a generator that returns finished traces with scores.
     proposer : Proposer, optional
         Any other model instead of the rungs.
-    verifier : Verifier, optional
-        Any other verifier instead of those of the package.
+    verifier : Verifier or str, optional
+        One of the package by name, or any other instead of those.
     options
         Where the controls stand at first: see `lab_settings.Settings`.
 
@@ -88,9 +88,11 @@ class StrategyLab(Running):
         *,
         strategies: Mapping[str, Callable[..., Strategy]] | None = None,
         proposer: Proposer | None = None,
-        verifier: Verifier | None = None,
+        verifier: Verifier | str | None = None,
         **options: Any,
     ) -> None:
+        if isinstance(verifier, str):
+            options["verifier"], verifier = verifier, None
         self._runner = Runner()
         self._proposer, self._verifier = proposer, verifier
         self._loaded: dict[str, Any] = {}
