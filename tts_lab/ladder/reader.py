@@ -25,6 +25,7 @@ from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.packed import new_buffers, new_cache, prepare
 
 BLOCK = 64  # tokens that go through a layer together
+BLAS_PRODUCTS = 1 << 18  # above, BLAS starts threads of its own, and they fight ours
 GROUP_BYTES = 8 << 20  # key-value cache of one group, at most (or of one text)
 
 Result = TypeVar("Result")
@@ -104,9 +105,13 @@ class Reader:
     def logprobs(self, texts: Sequence[bytes]) -> list[Floats]:
         """Log-probability (nats) of each token but the first: (tokens - 1,) each."""
         head = self.model.head.T
+        rows = max(1, BLAS_PRODUCTS // head.size)
 
         def use(i: int, states: Floats) -> Floats:
-            logits = states[:-1] @ head
+            logits = np.empty((len(states) - 1, head.shape[1]), np.float32)
+            for first in range(0, len(logits), rows):
+                last = min(first + rows, len(logits))
+                np.matmul(states[first:last], head, out=logits[first:last])
             logits -= logits.max(axis=1, keepdims=True)
             chosen = np.frombuffer(texts[i], np.uint8)[1:].astype(np.intp)
             total = np.log(np.exp(logits).sum(axis=1))
