@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     table.set_defaults(run=_measure_verifiers)
 
     searches = commands.add_parser(
-        "measure-searches", help="recompute the shipped searches (about an hour)"
+        "measure-searches", help="recompute the shipped searches (about 40 minutes)"
     )
     searches.add_argument("--out", type=Path, help="default: the package's own file")
     searches.set_defaults(run=_measure_searches)
