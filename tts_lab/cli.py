@@ -204,20 +204,25 @@ def _train_verifier(options: argparse.Namespace) -> None:
     taken = [] if options.install else [path for path in targets if path.exists()]
     if taken:
         raise ValueError(f"{str(taken[0])!r} is there already; name another --folder")
+    shown = 0.0
+
+    def show(what: str, done: int) -> None:
+        nonlocal shown
+        if sys.stdout.isatty() and time.monotonic() - shown > 0.2:
+            print(f"\r{what} {done:,} ", end="", flush=True)
+            shown = time.monotonic()
+
     for one, target in zip(recipes, targets, strict=True):
-        name = one.name
-
-        def show(what: str, done: int, name: str = name) -> None:
-            print(f"\r{name}: {what} {done:,} ", end="", flush=True)
-
+        print(f"{one.name}: {one.title}")
         trained = train.train(replace(one, **changes), show)
         if options.install:
-            target = train.HEADS / f"{name}.json"
+            target = train.HEADS / f"{one.name}.json"
             train.store(trained, target)
         else:
             train.export(train.whole(trained), target)
+        start = "\r" if sys.stdout.isatty() else ""
         print(
-            f"\r{name}: {trained.traces:,} traces, {trained.steps:,} steps, labels "
+            f"{start}{trained.traces:,} traces, {trained.steps:,} steps, labels "
             f"{trained.label_accuracy:.1%} right, loss {trained.loss:.3f}, "
             f"{trained.flops:.2g} FLOPs, {trained.seconds:.0f} s\n{target}"
         )
