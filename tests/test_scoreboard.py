@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from tts_lab.scoreboard import Verdict, record, recorded
+from tts_lab.claims import CLAIMS
+from tts_lab.cli import main
+from tts_lab.scoreboard import Verdict, page, record, recorded, ship, shipped, table
+
+ROOT = Path(__file__).resolve().parent.parent
 
 ABOVE = Verdict(
     claim="M1",
@@ -63,3 +70,55 @@ def test_the_text_has_effect_interval_n_seed_and_cost() -> None:
     for part in ("M1 holds", "200", "120", "300", "100 problems", "10,000", "seed 1"):
         assert part in text
     assert "1e12 FLOPs" in text
+
+
+def stored_outputs() -> str:
+    """All that the rendered notebooks print."""
+    found = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                found.append(str(output.get("text", "")))
+    return "\n".join(found)
+
+
+def test_shipped_verdicts_are_those_that_the_notebooks_print():
+    printed = stored_outputs()
+    for verdict in shipped().values():
+        first, second, *_ = str(verdict).split("\n")
+        assert first in printed, first
+        assert second in printed, (verdict.claim, second)
+
+
+def test_every_verdict_of_the_notebooks_is_shipped():
+    words = r"(holds|does not hold here|cannot be told at this n)"
+    printed = set(re.findall(rf"^(\w+(?:-\w+)?) {words}: ", stored_outputs(), re.M))
+    assert printed == {(name, one.word) for name, one in shipped().items()}
+
+
+def test_the_page_is_written_from_the_shipped_verdicts():
+    assert (ROOT / "docs" / "scoreboard.md").read_text() == page(shipped())
+
+
+def test_every_claim_is_on_the_page_measured_or_not():
+    text = table(shipped())
+    for claim in CLAIMS.values():
+        assert re.search(rf"^\| {claim.id}(-\w+)? \|", text, re.M), claim.id
+    assert text.count("not measured yet") == len(
+        CLAIMS.keys() - {name.split("-")[0] for name in shipped()}
+    )
+    assert {name.split("-")[0] for name in shipped()} <= CLAIMS.keys()
+
+
+def test_verdicts_come_back_as_they_were_shipped(tmp_path):
+    ship([ABOVE], tmp_path / "verdicts.json")
+    [stored] = json.loads((tmp_path / "verdicts.json").read_text())
+    assert Verdict(**stored) == ABOVE
+
+
+def test_the_command_says_and_writes_it(tmp_path, capsys):
+    assert main(["scoreboard", "--shipped"]) == 0
+    out = capsys.readouterr().out
+    assert "M1 holds: " in out and "0 of them measured on this machine" in out
+    assert main(["scoreboard", "--shipped", "--out", str(tmp_path / "s.md")]) == 0
+    assert (tmp_path / "s.md").read_text() == page(shipped())

@@ -95,6 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     searches.add_argument("--out", type=Path, help="default: the package's own file")
     searches.set_defaults(run=_measure_searches)
+
+    board = commands.add_parser("scoreboard", help="all claims and their verdicts")
+    board.add_argument(
+        "--shipped", action="store_true", help="leave out what was measured here"
+    )
+    board.add_argument("--out", type=Path, help="write Markdown to this file")
+    board.set_defaults(run=_scoreboard)
     return parser
 
 
@@ -241,6 +248,21 @@ def _measure_searches(options: argparse.Namespace) -> None:
     from tts_lab.searches import SHIPPED, measure
 
     measure(options.out or SHIPPED, say=print)
+
+
+def _scoreboard(options: argparse.Namespace) -> None:
+    from tts_lab import scoreboard
+
+    verdicts = scoreboard.shipped()
+    own = {} if options.shipped else scoreboard.recorded()
+    verdicts |= own
+    if options.out is None:
+        for verdict in verdicts.values():
+            print(verdict, end="\n\n")
+        print(f"{len(verdicts)} verdicts, {len(own)} of them measured on this machine")
+    else:
+        options.out.write_text(scoreboard.page(verdicts))
+        print(options.out)
 
 
 if __name__ == "__main__":

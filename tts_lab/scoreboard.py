@@ -9,11 +9,14 @@ not hold here** when the whole interval lies on the other side, and otherwise it
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
+
+from tts_lab.claims import CLAIMS
 
 Word = Literal["holds", "does not hold here", "cannot be told at this n"]
 
@@ -86,6 +89,10 @@ class Verdict:
         return f"**{first}**  \n" + "  \n".join(line.strip() for line in rest)
 
 
+#: verdicts of the rendered notebooks
+SHIPPED = Path(__file__).parent / "data" / "verdicts.json"
+
+
 def folder() -> Path:
     """Where this user's verdicts are kept."""
     return user_data_path("tts-lab") / "verdicts"
@@ -113,3 +120,63 @@ def recorded(*, where: Path | None = None) -> dict[str, Verdict]:
         content.pop("verdict", None)
         found[path.stem] = Verdict(**content)
     return found
+
+
+def shipped() -> dict[str, Verdict]:
+    """The verdicts of the notebooks as they come with the package.
+
+    >>> shipped()["M1"].word
+    'holds'
+    """
+    return {one["claim"]: Verdict(**one) for one in json.loads(SHIPPED.read_text())}
+
+
+def ship(verdicts: Iterable[Verdict], path: Path = SHIPPED) -> None:
+    """Write verdicts as the shipped ones."""
+    lines = [json.dumps(asdict(one)) for one in verdicts]
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+_HEAD = """# Scoreboard
+
+Every finding that the course measures. It holds, or does not hold here, when the whole
+95% interval of the effect lies on one side of the threshold, and otherwise it cannot be
+told; the rule was fixed before the measurement. Written by `tts-lab scoreboard` from
+the verdicts of the rendered notebooks.
+
+"""
+
+
+def page(verdicts: Mapping[str, Verdict]) -> str:
+    """The scoreboard as a page."""
+    return _HEAD + table(verdicts)
+
+
+def table(verdicts: Mapping[str, Verdict]) -> str:
+    """The scoreboard as Markdown: every claim, measured or not.
+
+    Parameters
+    ----------
+    verdicts : mapping of claim to Verdict
+        A claim of several parts has verdicts such as "S4" and "S4-vote".
+    """
+    lines = [
+        "| claim | what was measured | verdict | effect [95% interval] | problems x "
+        "samples, seed, cost | published | notebook |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for claim in CLAIMS.values():
+        published = f"{claim.published} ({claim.source})"
+        if not claim.published:
+            published = claim.source
+        mine = [v for name, v in verdicts.items() if name.split("-")[0] == claim.id]
+        lines += [
+            f"| {v.claim} | {v.finding} | **{v.word}** | {v.effect:.3g} "
+            f"[{v.low:.3g}, {v.high:.3g}], says {'>' if v.above else '<'} "
+            f"{v.threshold:g}{'; ' + v.note if v.note else ''} | {v.n_problems} x "
+            f"{v.n_samples:,}, seed {v.seed}, {v.cost} | {published} | "
+            f"{claim.notebook} |"
+            for v in sorted(mine, key=lambda v: v.claim)
+        ] or [f"| {claim.id} | {claim.finding} | not measured yet |  |  | {published} "
+              f"| {claim.notebook} |"]  # fmt: skip
+    return "\n".join(lines) + "\n"
