@@ -172,7 +172,7 @@ def race(
             def begin(
                 problem: Problem, strategy: Any = strategy, budget: int = budget
             ) -> Strategy:
-                made: Strategy = strategy(problem, **_options(strategy, budget))
+                made: Strategy = strategy(problem, **options(strategy, budget))
                 return made
 
             run(
@@ -183,7 +183,7 @@ def race(
     return points
 
 
-def _options(strategy: Callable[..., Strategy], n: int) -> dict[str, int]:
+def options(strategy: Callable[..., Strategy], n: int) -> dict[str, int]:
     """`n`, and a `width` that fits into it if the strategy takes one."""
     width = inspect.signature(strategy).parameters.get("width")
     if width is None or not isinstance(width.default, int):

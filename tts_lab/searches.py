@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from tts_lab import ladder, problems, strategies
 from tts_lab.bootstrap import bootstrap_means, percentile_interval
+from tts_lab.exchange import at_budget
 from tts_lab.problems import domain as module_of
-from tts_lab.race import Cost, Rule, chooser, finished
+from tts_lab.race import Cost, Rule, chooser, finished, options
 from tts_lab.run import run
 from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import library
@@ -146,15 +147,7 @@ def at_flops(
         raise ValueError(
             f"{strategy!r} on {domain} at {flops:.3g} FLOPs: measured are {span}"
         )
-    table = np.array([one.right[rule] for one in made])
-    place = np.interp(
-        np.log(flops), np.log([one.flops for one in made]), np.arange(len(made))
-    )
-    low = min(int(place), len(made) - 2)
-    mixed: npt.NDArray[np.float64] = table[low] * (low + 1 - place) + table[low + 1] * (
-        place - low
-    )
-    return mixed
+    return at_budget({one.flops: np.array(one.right[rule]) for one in made}, flops)
 
 
 def quantile_bins(domain: str, bins: int) -> list[npt.NDArray[np.int64]]:
@@ -181,11 +174,12 @@ def search(
     """Run one now."""
     proposer, judge = ladder.load(policy), library.load(verifier)
     make = STRATEGIES[strategy]
-    options = {"n": n} if strategy in ("best-of-n", "REBASE") else {
-        "n": n, "width": min(4, n)
-    }  # fmt: skip
     outcomes = run(
-        partial(make, **options), some, proposer=proposer, verifier=judge, seed=seed
+        partial(make, **options(make, n)),
+        some,
+        proposer=proposer,
+        verifier=judge,
+        seed=seed,
     )
     size = getattr(judge, "size", None)
     right: dict[str, tuple[float, ...]] = {}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -21,23 +21,11 @@ from tts_lab.ladder.rungs import (
     NORM_EPSILON,
     ROPE_THETA,
     VOCABULARY_SIZE,
+    Shape,
 )
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class Shape(Protocol):
-    """What the config says of a model's shape."""
-
-    @property
-    def hidden(self) -> int: ...
-    @property
-    def layers(self) -> int: ...
-    @property
-    def intermediate(self) -> int: ...
-    @property
-    def heads(self) -> int: ...
 
 
 def config(shape: Shape) -> dict[str, object]:

@@ -8,26 +8,12 @@ since attention is causal the padding needs no mask.
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tts_lab.ladder.rungs import CONTEXT, HEAD_DIM, NORM_EPSILON, ROPE_THETA
-
-
-class Shape(Protocol):
-    """What the model needs to know of a rung."""
-
-    @property
-    def hidden(self) -> int: ...
-    @property
-    def layers(self) -> int: ...
-    @property
-    def intermediate(self) -> int: ...
-    @property
-    def heads(self) -> int: ...
+from tts_lab.ladder.rungs import CONTEXT, HEAD_DIM, NORM_EPSILON, ROPE_THETA, Shape
 
 
 def rotation(length: int, head_dim: int = HEAD_DIM) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ ladder stand specialists, trained the same way on a domain of their own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 VOCABULARY_SIZE = 64
 CONTEXT = 256
@@ -20,6 +21,19 @@ NORM_EPSILON = 1e-5
 
 def _millions(*tokens: float) -> tuple[int, ...]:
     return tuple(int(t * 1_000_000) for t in tokens)
+
+
+class Shape(Protocol):
+    """What models and configs need to know of a rung, or of anything shaped so."""
+
+    @property
+    def hidden(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def intermediate(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
 
 
 @dataclass(frozen=True)
