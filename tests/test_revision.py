@@ -12,10 +12,19 @@ from hypothesis import strategies as st
 
 from tts_lab import ladder, problems
 from tts_lab.ladder import tokenizer
+from tts_lab.ladder.rungs import CONTEXT
 from tts_lab.proposers.scripted import Scripted
 from tts_lab.revise import trajectories
 from tts_lab.run import run
-from tts_lab.strategies.revision import CLOSED, ROOM, WINDOW, by_chain, context, revise
+from tts_lab.strategies.revision import (
+    ATTEMPT,
+    CLOSED,
+    ROOM,
+    WINDOW,
+    by_chain,
+    context,
+    revise,
+)  # fmt: skip
 from tts_lab.traces import Problem
 from tts_lab.verifiers.exact import Exact
 
@@ -55,23 +64,31 @@ def test_a_last_round_may_be_shorter():
     assert [len(chain) for chain in by_chain(outcome.value, 2)] == [3, 2]
 
 
-def test_every_attempt_is_scored_once_and_only_what_closes_it_is_new():
+def test_every_attempt_is_scored_once_and_its_context_is_paid():
     outcome = played(n=3)
     ledger = outcome.ledger
     assert (ledger.calls, ledger.verifier_calls) == (3, 3)
     assert ledger.generated_tokens == sum(t.tokens for t, _ in outcome.value)
-    # what was written is in the cache already; new is what closes each attempt
-    prompt = Scripted(counting).count_tokens(PROBLEM.prompt)
-    assert ledger.prompt_tokens == prompt + 2 * len(CLOSED)
+    # the problem is stated again behind the attempts: every context is read anew
+    tokens = Scripted(counting).count_tokens(PROBLEM.prompt)
+    first = context(PROBLEM.prompt, ["#00"])
+    second = context(PROBLEM.prompt, ["#00", "#10"])
+    assert ledger.prompt_tokens == tokens + len(first) + len(second)
 
 
 def test_contexts_hold_what_fits_the_newest_first():
-    assert context([]) == ""
-    assert context(["a"] * 9).count("?") == WINDOW
-    long = "1" * (ROOM - len(CLOSED))
-    assert context([long]) == long + CLOSED
-    assert context(["2", long]) == long + CLOSED  # the older one does not fit
-    assert context([long + "1"]) == ""
+    prompt = PROBLEM.prompt
+    assert context(prompt, []) == ""
+    assert context(prompt, ["a"] * 9).count("?") == WINDOW
+    long = "1" * (ROOM - ATTEMPT - len(CLOSED) - 2 * len(prompt))
+    assert context(prompt, [long]) == long + CLOSED + prompt
+    assert context(prompt, ["2", long]) == long + CLOSED + prompt  # the older is left
+    assert context(prompt, [long + "1"]) == ""
+
+
+def test_an_attempt_behind_a_full_context_fits_into_the_ladders():
+    full = context("2" * 44, ["1" * 200, "1" * 40, "1" * 40])
+    assert 1 + 44 + len(full) + ATTEMPT <= CONTEXT
 
 
 @pytest.mark.parametrize(
@@ -128,7 +145,8 @@ def test_trajectories_end_right_and_are_the_same_each_time(monkeypatch):
         problem = Problem(name, prompt + "\n")
         assert problems.split_of(name, problem.prompt) == "train"
         assert problems.domain(name).check(problem, last)
-        wrong = [text for text in attempts.split(CLOSED) if text]
+        wrong = attempts.split(CLOSED)
+        assert wrong.pop() == (problem.prompt if wrong else "")
         assert not any(problems.domain(name).check(problem, text) for text in wrong)
         seen.add(len(wrong))
     assert {0, 1, 2} <= seen <= set(range(WINDOW + 1))

@@ -195,6 +195,42 @@ def weighted_vote(
     return _vote(traces, scores, ties, seed)
 
 
+def hierarchical_vote(
+    chains: Sequence[Sequence[tuple[Trace, float]]],
+) -> Choice | None:
+    """A weighted vote within each chain of revisions, then one among the winners.
+
+    Each winner votes with its own score (Snell et al. 2408.03314, sec. 6.2). Every
+    attempt of a chain may win, the last one is not preferred.
+
+    Parameters
+    ----------
+    chains : sequence of sequences of (Trace, float)
+        As `tts_lab.strategies.revision.by_chain` gives them.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN or negative.
+
+    Examples
+    --------
+    >>> from tts_lab.traces import Problem
+    >>> problem = Problem("chains", "3+4\\n", 1)
+    >>> right, wrong = (Trace(problem, t, 9, True) for t in ("#7", "#8"))
+    >>> chains = [[(right, 0.9), (wrong, 0.1)], [(wrong, 0.6), (right, 0.5)]]
+    >>> hierarchical_vote(chains).weights
+    {'7': 0.9, '8': 0.6}
+    """
+    winners = []
+    for chain in chains:
+        choice = weighted_vote([trace for trace, _ in chain], [s for _, s in chain])
+        if choice is not None:
+            mine = [s for trace, s in chain if trace is choice.trace]
+            winners.append((choice.trace, mine[0]))
+    return weighted_vote([trace for trace, _ in winners], [s for _, s in winners])
+
+
 def _voters(
     traces: Sequence[Trace], scores: Sequence[float], ties: str
 ) -> dict[str, list[int]]:

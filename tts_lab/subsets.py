@@ -106,12 +106,47 @@ RULES: dict[str, Rule] = {
 }
 
 
+def hierarchical_vote(pool: Pool, chains: IntArray) -> bool:
+    """A weighted vote within each chain, then one among the chains' winners.
+
+    Each winner votes with its own score (Snell et al. 2408.03314, sec. 6.2 and
+    appendix: with a verifier first within, then across chains; a majority is taken over
+    all attempts at once, since one chain has too few).
+
+    Parameters
+    ----------
+    pool : Pool
+        All attempts at one problem.
+    chains : (chains, steps) int array
+        Indices into the pool, a row per chain.
+
+    Examples
+    --------
+    >>> pool = Pool(np.array([7, 8, 8, 7]), np.array([True, False, False, True]),
+    ...             np.array([0.9, 0.1, 0.6, 0.5]))
+    >>> hierarchical_vote(pool, np.array([[0, 1], [2, 3]]))
+    True
+    """
+    winners = _winners(pool, chains, pool.score, by_score=True)
+    winners = winners[winners >= 0]
+    return len(winners) > 0 and bool(weighted_vote(pool, winners[None])[0])
+
+
 def _vote(
     pool: Pool, subsets: IntArray, weight: FloatArray, *, by_score: bool = False
 ) -> npt.NDArray[np.bool_]:
+    chosen = _winners(pool, subsets, weight, by_score=by_score)
+    found: npt.NDArray[np.bool_] = (chosen >= 0) & pool.right[chosen]
+    return found
+
+
+def _winners(
+    pool: Pool, subsets: IntArray, weight: FloatArray, *, by_score: bool
+) -> IntArray:
+    """The sample that stands for the winning answer of each subset, -1 for none."""
     count = int(pool.answer.max(initial=-1)) + 1
     if count == 0:
-        return np.zeros(len(subsets), np.bool_)
+        return np.full(len(subsets), -1)
     answers = pool.answer[subsets]
     rows, columns = np.nonzero(answers >= 0)
     total = np.full((len(subsets), count), -1.0)  # answers that were not drawn
@@ -128,7 +163,7 @@ def _vote(
         value = np.where(mine, pool.score[subsets], -math.inf)
         first = value.argmax(axis=1)
     chosen = subsets[np.arange(len(subsets)), first]
-    found: npt.NDArray[np.bool_] = pool.right[chosen] & tied.any(axis=1)
+    found: IntArray = np.where(tied.any(axis=1), chosen, -1)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab.ladder.rungs import RUNGS, SPECIALISTS, rung
+from tts_lab.ladder.rungs import EVERY, RUNGS, SPECIALISTS, rung
 
 if TYPE_CHECKING:
     from tts_lab.proposers.ladder import Ladder
@@ -106,12 +106,11 @@ def folder(name: str | Path, tokens: int | None = None) -> Path:
     >>> folder("105k") == path("105k")
     True
     """
-    if str(name) in RUNGS or str(name) in SPECIALISTS:
+    if str(name) in EVERY:
         return path(str(name), tokens)
     if not Path(name).is_dir():
         raise ValueError(
-            f"{str(name)!r} is neither a rung nor a folder; "
-            f"rungs: {[*RUNGS, *SPECIALISTS]}"
+            f"{str(name)!r} is neither a rung nor a folder; rungs: {list(EVERY)}"
         )
     if tokens is not None:
         raise ValueError(f"tokens={tokens!r} is for rungs; {str(name)!r} is a folder")

@@ -4,12 +4,13 @@ All rungs share tokenizer, data and data order; they differ in size alone. Each
 keeps several pretraining checkpoints, so that a bigger model can be weighed against
 a longer trained one. Two pairs stand 14x apart in parameters, as the models that
 Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m. Beside the
-ladder stand specialists, trained the same way on a domain of their own.
+ladder stand specialists, trained the same way on a domain of their own, and revisers,
+rungs that were tuned further.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 VOCABULARY_SIZE = 64
@@ -81,14 +82,24 @@ SPECIALISTS: dict[str, Rung] = {
     for rung in (Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),)
 }
 
+#: rungs tuned on trajectories of attempts (`tts_lab.revise`), shaped as their base
+REVISERS: dict[str, Rung] = {
+    "reviser-380k": replace(
+        RUNGS["380k"], name="reviser-380k", learning_rate=0.006,
+        checkpoints=_millions(10),
+    ),
+}  # fmt: skip
+
+#: all that `rung` knows
+EVERY = RUNGS | SPECIALISTS | REVISERS
+
 
 def rung(name: str) -> Rung:
-    """The rung or specialist of a name, or a ValueError that lists the names.
+    """The rung, specialist or reviser of a name, or a ValueError that lists them.
 
     >>> rung("105k").hidden
     64
     """
-    every = RUNGS | SPECIALISTS
-    if name not in every:
-        raise ValueError(f"rung {name!r} is unknown; there are {list(every)}")
-    return every[name]
+    if name not in EVERY:
+        raise ValueError(f"rung {name!r} is unknown; there are {list(EVERY)}")
+    return EVERY[name]

@@ -143,6 +143,6 @@ def draw(
 def encode(problem: Problem, attempts: Sequence[str]) -> tuple[bytes, int]:
     """Token ids of a trajectory, and where its last attempt begins."""
     last = tokenizer.encode(attempts[-1]) + bytes([tokenizer.EOS])
-    room = CONTEXT - 1 - len(problem.prompt) - len(last)
-    before = tokenizer.encode(problem.prompt + context(attempts[:-1], room))
+    seen = context(problem.prompt, attempts[:-1], CONTEXT - 1 - len(last))
+    before = tokenizer.encode(problem.prompt + seen)
     return bytes([tokenizer.BOS]) + before + last, 1 + len(before)

@@ -1,7 +1,9 @@
 """Sequential revision: attempts that see the attempts before them.
 
 A model that learned to revise (`tts_lab.revise`) gets the problem and its last
-attempts, each closed by a line with a question mark, and writes the next. Policies:
+attempts, each closed by a line with a question mark, then the problem once more, and
+writes the next. (Stated again, the problem is as near as in pretraining; without that,
+every attempt with a context was weaker than one without, see LOG.md.) Policies:
 
 - A chain is a sequence of attempts; each sees the last `WINDOW` of its chain, fewer
   when the model's context is too short, the oldest left out first. Chains know nothing
@@ -22,23 +24,35 @@ from tts_lab.traces import Problem, Propose, Trace, Verify
 
 WINDOW = 4  # attempts that a revision sees
 CLOSED = "\n?\n"  # written behind an attempt that is to be revised
-ROOM = 176  # characters of context, so that an attempt fits behind it
+ROOM = 250  # characters of problem, context and problem again, and of ATTEMPT
+ATTEMPT = 72  # characters kept free for the attempt itself
 
 
-def context(attempts: Sequence[str], room: int = ROOM) -> str:
-    """The last attempts as the model reads them, as many as fit.
+def context(prompt: str, attempts: Sequence[str], room: int = ROOM - ATTEMPT) -> str:
+    """What stands between the problem and the next attempt: the last ones that fit.
 
-    >>> context(["#9", "#80"])
-    '#9\\n?\\n#80\\n?\\n'
-    >>> context(["#9", "#80"], room=7)
-    '#80\\n?\\n'
+    Parameters
+    ----------
+    prompt : str
+    attempts : sequence of str
+    room : int
+        Characters that prompt, attempts and the prompt again may have.
+
+    Examples
+    --------
+    >>> context("47+38\\n", ["#9", "#80"])
+    '#9\\n?\\n#80\\n?\\n47+38\\n'
+    >>> context("47+38\\n", ["#9", "#80"], room=18)
+    '#80\\n?\\n47+38\\n'
+    >>> context("47+38\\n", [])
+    ''
     """
     kept = ""
     for text in reversed(attempts[-WINDOW:]):
-        if len(text) + len(CLOSED) + len(kept) > room:
+        if len(text) + len(CLOSED) + len(kept) > room - 2 * len(prompt):
             break
         kept = text + CLOSED + kept
-    return kept
+    return kept + prompt if kept else ""
 
 
 def revise(
@@ -81,7 +95,8 @@ def revise(
     >>> from tts_lab.proposers.scripted import Scripted
     >>> from tts_lab.run import run
     >>> from tts_lab.verifiers.exact import Exact
-    >>> table = {"47+38\\n": ["#84"], "47+38\\n#84\\n?\\n": ["47+38=85\\n#85"]}
+    >>> table = {"47+38\\n": ["#84"],
+    ...          "47+38\\n#84\\n?\\n47+38\\n": ["47+38=85\\n#85"]}
     >>> found = run(partial(revise, n=2), [Problem("chains", "47+38\\n")],
     ...             proposer=Scripted(table), verifier=Exact(), seed=0)[0].value
     >>> [(trace.text, score) for trace, score in found]
@@ -96,7 +111,9 @@ def revise(
     left = n
     while left:
         going = written[: min(chains, left)]
-        seen = [context([trace.text for trace in chain]) for chain in going]
+        seen = [
+            context(problem.prompt, [trace.text for trace in chain]) for chain in going
+        ]
         parents = [Trace(problem, start) for start in seen]
         traces = yield Propose(parents, 1, "end", temperature)
         for chain, trace, start in zip(going, traces, seen, strict=True):
