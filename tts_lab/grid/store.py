@@ -125,8 +125,10 @@ class Pools:
 
     def _checked(self, verifier: str) -> str:
         if verifier not in self.scores:
-            raise ValueError(f"{self.policy} on {self.domain} has no scores of "
-                             f"{verifier!r}; there are {list(self.scores)}")  # fmt: skip
+            raise ValueError(
+                f"{self.policy} on {self.domain} has no scores of {verifier!r}; "
+                f"there are {list(self.scores)}"
+            )
         return verifier
 
 

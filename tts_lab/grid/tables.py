@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,9 +97,7 @@ def _add(sums: Mapping[str, FloatArray], p: int, pool: Pool, mine: IntArray) -> 
     sums["majority"][p] += majority(pool, flat)[0]
 
 
-def write(
-    name: str, made: Mapping[tuple[str, ...], FloatArray], *, folder: Path = FOLDER
-) -> None:
+def write(name: str, made: Mapping[Any, FloatArray], *, folder: Path = FOLDER) -> None:
     """Store a table under a name; shares keep three digits."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "|".join(map(str, key)): np.round(values, 3).astype(np.float32)
