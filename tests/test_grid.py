@@ -71,7 +71,7 @@ def test_pools_come_back_as_they_were_but_for_rounding(folder):
 
 
 def test_what_is_missing_is_named_with_what_there_is(folder):
-    with pytest.raises(ValueError, match="no 'pools-380k-chains'.*pools-105k-chains"):
+    with pytest.raises(ValueError, match=r"no 'pools-380k-chains'.*pools-105k-chains"):
         store.pools("380k", "chains", folder=folder)
     made = store.pools("105k", "chains", folder=folder)
     with pytest.raises(ValueError, match="no scores of 'orm'; there are \\['prm-a'\\]"):

@@ -14,6 +14,7 @@ from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled, sp
 from tts_lab.figures.curves import coverage, curve_shift, power_law
 from tts_lab.figures.picture import Picture, text
 from tts_lab.figures.searches import bins, race, verifiers
+from tts_lab.figures.shares import shares
 from tts_lab.figures.spreads import distinct, tail
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "power_law",
     "race",
     "scaled",
+    "shares",
     "spent",
     "tail",
     "text",

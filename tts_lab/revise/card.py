@@ -59,8 +59,7 @@ def write(folder: Path) -> None:
         "| | |",
         "|---|---|",
         f"| parameters | {record['parameters']:,} |",
-        f"| trajectories | {record['drawn']:,} tokens; where there is a right attempt "
-        f"to see, in {record['keep']:.0%} it stands last and is kept |",
+        f"| trajectories | {record['drawn']:,} tokens, {record['contexts']} contexts |",
         f"| random numbers to be written again | {record['copied']:,} tokens |",
         f"| wall time | {record['seconds'] / 60:.0f} min |",
         f"| training loss | {record['loss']:.3f} nats per token of the last attempt |",

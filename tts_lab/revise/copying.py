@@ -50,3 +50,18 @@ def draw(n_tokens: int, *, seed: int = 0) -> Corpus:
     starts = np.cumsum([0] + [len(piece) for piece in pieces])
     tokens = np.frombuffer(b"".join(pieces), np.uint8)
     return Corpus(tokens, starts, np.array(answers, np.int32))
+
+
+def mixed(copies: Corpus, drawn: Corpus, *, seed: int = 0) -> Corpus:
+    """The copies shuffled among as many tokens of trajectories, then the rest."""
+    half = int(np.searchsorted(drawn.starts, copies.starts[-1]))
+    parts = [(copies, i) for i in range(len(copies))]
+    parts += [(drawn, i) for i in range(min(half, len(drawn)))]
+    random.Random(seed).shuffle(parts)
+    parts += [(drawn, i) for i in range(half, len(drawn))]
+    pieces = [one.tokens[one.starts[i] : one.starts[i + 1]] for one, i in parts]
+    return Corpus(
+        np.concatenate(pieces),
+        np.cumsum([0] + [len(piece) for piece in pieces]),
+        np.array([one.answers[i] for one, i in parts], np.int32),
+    )

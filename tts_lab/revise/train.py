@@ -7,7 +7,6 @@ trajectories), then to revise (`trajectories`).
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,6 +21,8 @@ from tts_lab.ladder.data import Corpus
 from tts_lab.ladder.rungs import REVISERS, rung
 from tts_lab.ladder.train import Progress, Run
 from tts_lab.revise import card, copying, trajectories
+
+DECAY = 0.7  # share of the tokens over which the learning rate falls to zero
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Recipe:
         Tokens of trajectories, each read once.
     copied : int
         Tokens of random numbers to be written again.
-    keep : float
+    contexts : str
         See `trajectories.draw`.
     seed : int
     """
@@ -47,7 +48,7 @@ class Recipe:
     base: str
     drawn: int
     copied: int
-    keep: float = 0.4
+    contexts: trajectories.Contexts = "sampled"
     seed: int = 0
 
     @property
@@ -57,7 +58,7 @@ class Recipe:
 
 
 RECIPES = {
-    one.name: one for one in (Recipe("reviser-380k", "380k", 8_000_000, 1_200_000),)
+    one.name: one for one in (Recipe("reviser-380k", "380k", 6_000_000, 1_200_000),)
 }
 
 
@@ -79,38 +80,26 @@ def recipe(name: str) -> Recipe:
 
 def corpus(recipe: Recipe, folder: Path, on_progress: Callable[[int], None]) -> Corpus:
     """What the recipe reads, kept in `folder` for the next run."""
-    key = f"{recipe.base}-{recipe.keep}-{recipe.seed}-{recipe.drawn}-{recipe.copied}"
+    key = (
+        f"{recipe.base}-{recipe.contexts}-{recipe.seed}-{recipe.drawn}-{recipe.copied}"
+    )
     path = folder / f"trajectories-{key}.npz"
     if not path.exists():
-        made = mixed(
-            copying.draw(recipe.copied, seed=recipe.seed),
-            trajectories.draw(
-                ladder.load(recipe.base), recipe.drawn + 100_000, keep=recipe.keep,
-                seed=recipe.seed, on_progress=on_progress,
-            ),
-            recipe.seed,
-        )  # fmt: skip
+        drawn = trajectories.draw(
+            ladder.load(recipe.base),
+            recipe.drawn + 100_000,
+            contexts=recipe.contexts,
+            seed=recipe.seed,
+            on_progress=on_progress,
+        )
+        copies = copying.draw(recipe.copied, seed=recipe.seed)
+        made = copying.mixed(copies, drawn, seed=recipe.seed)
         folder.mkdir(parents=True, exist_ok=True)
         partial_path = path.with_suffix(".partial.npz")
         np.savez(partial_path, **vars(made))
         partial_path.replace(path)
     with np.load(path) as stored:
         return Corpus(**{name: stored[name] for name in stored.files})
-
-
-def mixed(copies: Corpus, drawn: Corpus, seed: int) -> Corpus:
-    """The copies shuffled among as many tokens of trajectories, then the rest."""
-    half = int(np.searchsorted(drawn.starts, copies.starts[-1]))
-    parts = [(copies, i) for i in range(len(copies))]
-    parts += [(drawn, i) for i in range(min(half, len(drawn)))]
-    random.Random(seed).shuffle(parts)
-    parts += [(drawn, i) for i in range(half, len(drawn))]
-    pieces = [one.tokens[one.starts[i] : one.starts[i + 1]] for one, i in parts]
-    return Corpus(
-        np.concatenate(pieces),
-        np.cumsum([0] + [len(piece) for piece in pieces]),
-        np.array([one.answers[i] for one, i in parts], np.int32),
-    )
 
 
 def train(
@@ -130,7 +119,7 @@ def train(
         return target
     data = corpus(recipe, folder / "corpus", on_data)
     shape = REVISERS[recipe.name]
-    run = Run(shape, data, device)
+    run = Run(shape, data, device, decay=DECAY)
     weights = load_file(ladder.path(recipe.base) / "model.safetensors")
     run.model.load_state_dict({k: w.float() for k, w in weights.items()}, strict=False)
     run.until(recipe.tokens, recipe.tokens, on_progress)
