@@ -55,11 +55,12 @@ class Searches:
 _MAIN = {"chains": 40, "countdown": 50}
 _SHARE = {"chains": 20, "countdown": 25}
 SEARCHES = (
-    Searches("105k", "prm-a", ("beam search", "DVTS", "REBASE", "lookahead 1"),
+    Searches("105k", "prm-a", ("beam search", "DVTS", "REBASE"),
              ((4, 2), (16, 1), (64, 1)), _MAIN),
+    Searches("105k", "prm-a", ("lookahead 1",), ((4, 2), (16, 1)), _MAIN),
     *(Searches(policy, "prm-a", ("beam search", "DVTS"), ((16, 1), (64, 1)), _SHARE)
       for policy in ("27k", "380k", "812k", "1.5m")),
-    *(Searches(policy, "prm-x", ("beam search",), ((16, 1), (64, 1)), _SHARE)
+    *(Searches(policy, "prm-x", ("beam search",), ((64, 1),), _SHARE)
       for policy in ("27k", "105k", "1.5m")),
 )  # fmt: skip
 
