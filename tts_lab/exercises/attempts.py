@@ -57,7 +57,7 @@ class Attempt:
     @property
     def score(self) -> float:
         """A known score, the same for every verifier."""
-        return float(int(self.text.rpartition("#")[2]) * 7 % 10) / 10
+        return float(int(self.text.rpartition("#")[2]) * 3 % 10) / 10
 
 
 def name(chain: int, place: int) -> str:

@@ -29,6 +29,14 @@ def reward_aware(answer: Answer, seed: int) -> Report:
         Case({"right": trap, "fold": np.array([0, 0, 1, 1])}, 0.0,
              "what was chosen on one fold is right there and nowhere else")
     ]  # fmt: skip
+    # the best pair has neither the best verifier nor, in the second, the first one
+    for level, best in (
+        ([[0.0, 1.0, 0.0], [0.75, 0.25, 0.75]], 1.0),
+        ([[0.5, 0.25, 0.5], [0.0, 0.25, 0.75]], 0.75),
+    ):
+        same = np.repeat(np.array(level)[:, :, None], 6, axis=2)
+        fold = np.array([0, 1, 1, 0, 1, 1])
+        cases.append(Case({"right": same, "fold": fold}, best))
     rng = np.random.default_rng(seed)
     for problems in (12, 20, 31, 25):
         level = rng.uniform(0.2, 0.7, (2, 3, 1))

@@ -54,6 +54,7 @@ def smallest_n(answer: Answer, seed: int) -> Report:
     low = mean - 0.12
     # a verifier that is fooled: up, and down again
     fooled = np.array([0.2, 0.35, 0.5, 0.6, 0.55, 0.4, 0.3])
+    early = np.array([0.25, 0.5, 0.45, 0.3, 0.25, 0.2, 0.1])
     equal = "equal is not passed: the lower end has to be above"
     never = "the lower end may never get there: None, which no n can be mistaken for"
     given = [
@@ -61,6 +62,7 @@ def smallest_n(answer: Answer, seed: int) -> Report:
         (mean, low, 0.05, ""),
         (mean, low, float(low[3]), equal),
         (fooled, fooled - 0.05, 0.42, ""),
+        (early, early - 0.05, 0.42, ""),
         (mean, low, 0.6, never),
         (mean, low, 0.8, never),
         (fooled, fooled - 0.3, 0.45, never),

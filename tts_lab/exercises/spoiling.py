@@ -17,6 +17,11 @@ from tts_lab.exercises.report import Report
 
 Outcomes = npt.NDArray[np.bool_]
 
+_STILL = (
+    "where nothing is spoiled and nothing mended, a chain stays where it began, "
+    "wherever that is: `np.nan`"
+)
+
 #: 2 to this power are the attempts after which a chain is taken to be settled
 DOUBLINGS = 24
 
@@ -63,16 +68,12 @@ def settles(answer: Answer, seed: int) -> Report:
         "with rates this small it takes thousands of attempts; do not go there step by "
         "step, ask which p stays as it is: as much mended as spoiled"
     )
-    still = (
-        "where nothing is spoiled and nothing mended, a chain stays where it began, "
-        "wherever that is: `np.nan`"
-    )
     rng = np.random.default_rng(seed)
     drawn = rng.uniform(0.02, 0.9, (3, 2)).round(3).tolist()
     given = [
         (0.25, 0.25, ""), (0.1, 0.3, ""), (0.3, 0.1, ""), *[(a, b, "") for a, b in
          drawn], (0.5, 0.0, ""), (0.0, 0.5, ""), (0.001, 0.003, slow),
-        (0.0, 0.0, still),
+        (0.0, 0.0, _STILL),
     ]  # fmt: skip
     cases = [
         Case({"mend": mend, "spoil": spoil}, _far(mend, spoil), hint)
@@ -251,6 +252,9 @@ _RATES = (
 )
 
 _SETTLES = (
+    Mistake(_STILL, lambda mend, spoil: mend / (mend + spoil)),
+    Mistake(_STILL, lambda mend, spoil: mend / max(mend + spoil, 1e-300)),
+    Mistake(_STILL, lambda mend, spoil: mend / (mend + spoil) if mend + spoil else 0.5),
     Mistake(
         "this is the share that is wrong in the end: the more is mended, the higher "
         "pass@1",
@@ -284,7 +288,7 @@ _SETTLES = (
             "the chain began",
             _after(steps, start),
         )
-        for steps in (1, 2, 3, 4, 5, 8, 10, 16, 20, 50, 100, 1_000)
+        for steps in (2, 3, 4, 5, 8, 10, 16, 20, 50, 100, 1_000)
         for start in (0.0, 0.5, 1.0)
     ),
 )
