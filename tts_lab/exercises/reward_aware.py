@@ -30,11 +30,11 @@ def reward_aware(answer: Answer, seed: int) -> Report:
              "what was chosen on one fold is right there and nowhere else")
     ]  # fmt: skip
     # the best pair has neither the best verifier nor, in the second, the first one
-    for level, best in (
+    for means, best in (
         ([[0.0, 1.0, 0.0], [0.75, 0.25, 0.75]], 1.0),
         ([[0.5, 0.25, 0.5], [0.0, 0.25, 0.75]], 0.75),
     ):
-        same = np.repeat(np.array(level)[:, :, None], 6, axis=2)
+        same = np.repeat(np.array(means)[:, :, None], 6, axis=2)
         fold = np.array([0, 1, 1, 0, 1, 1])
         cases.append(Case({"right": same, "fold": fold}, best))
     rng = np.random.default_rng(seed)
