@@ -29,7 +29,7 @@ def reward_aware(answer: Answer, seed: int) -> Report:
         Case({"right": trap, "fold": np.array([0, 0, 1, 1])}, 0.0,
              "what was chosen on one fold is right there and nowhere else")
     ]  # fmt: skip
-    # the best pair has neither the best verifier nor, in the second, the first one
+    # the best pair is not of the verifier that is better on average
     for means, best in (
         ([[0.0, 1.0, 0.0], [0.75, 0.25, 0.75]], 1.0),
         ([[0.5, 0.25, 0.5], [0.0, 0.25, 0.75]], 0.75),
