@@ -13,14 +13,20 @@ from typing import Any
 
 from tts_lab.exercises import (
     averaging,
+    chaining,
     choosing,
     estimator,
     extrapolating,
     first_samples,
     fitting,
+    gaining,
     labelling,
     protocol,
+    revising,
+    reward_aware,
     searching,
+    spending,
+    spoiling,
     tail,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
@@ -44,6 +50,16 @@ _CHECKS: dict[str, Check] = {
     "auc_within": labelling.auc_within,
     "beam_search": searching.beam_search,
     "lookahead": searching.lookahead,
+    "revision": revising.revision,
+    "pass_per_step": spoiling.pass_per_step,
+    "spoil_and_mend": spoiling.spoil_and_mend,
+    "chain_vote": chaining.chain_vote,
+    "settles": spoiling.settles,
+    "total_flops": spending.total_flops,
+    "smallest_n": spending.smallest_n,
+    "reward_aware": reward_aware.reward_aware,
+    "gain": gaining.gain,
+    "shrinks": gaining.shrinks,
 }
 
 
