@@ -17,9 +17,9 @@ from tts_lab.proposers.scripted import Scripted
 from tts_lab.revise import copying, trajectories
 from tts_lab.run import run
 from tts_lab.strategies.revision import (
-    ATTEMPT,
     CLOSED,
     ROOM,
+    SPARE,
     WINDOW,
     by_chain,
     context,
@@ -80,15 +80,19 @@ def test_contexts_hold_what_fits_the_newest_first():
     prompt = PROBLEM.prompt
     assert context(prompt, []) == ""
     assert context(prompt, ["a"] * 9).count("?") == WINDOW
-    long = "1" * (ROOM - ATTEMPT - len(CLOSED) - 2 * len(prompt))
+    long = "1" * ((ROOM - SPARE - len(CLOSED) - 2 * len(prompt)) // 2)
     assert context(prompt, [long]) == long + CLOSED + prompt
     assert context(prompt, ["2", long]) == long + CLOSED + prompt  # the older is left
     assert context(prompt, [long + "1"]) == ""
+    assert context(prompt, ["2", "3"], room=20) == "2\n?\n3\n?\n" + prompt
 
 
-def test_an_attempt_behind_a_full_context_fits_into_the_ladders():
-    full = context("2" * 44, ["1" * 200, "1" * 40, "1" * 40])
-    assert 1 + 44 + len(full) + ATTEMPT <= CONTEXT
+@pytest.mark.parametrize("lengths", [(90,), (60, 60), (40, 30, 20, 10), (7,) * 9])
+def test_an_attempt_behind_a_context_fits_into_the_ladders(lengths):
+    attempts = ["1" * length for length in lengths]
+    full = context("2" * 24, attempts)
+    assert 1 + 24 + len(full) + max(lengths) + SPARE <= CONTEXT
+    assert full
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ every attempt with a context was weaker than one without, see LOG.md.) Policies:
 - A chain is a sequence of attempts; each sees the last `WINDOW` of its chain, fewer
   when the model's context is too short, the oldest left out first. Chains know nothing
   of each other, so `n` attempts are n / chains revisions of `chains` starts: all
-  parallel (chains = n), all sequential (chains = 1), or any mix.
+  parallel (chains = n), all sequential (chains = 1), or any mix. Where not even one
+  attempt fits, the next is a fresh one.
 - Every attempt is kept and returned, the last one is not preferred: revision spoils
   right attempts too, so the choice is made over the whole chain (Snell et al.
   2408.03314, sec. 6.2).
@@ -24,19 +25,20 @@ from tts_lab.traces import Problem, Propose, Trace, Verify
 
 WINDOW = 4  # attempts that a revision sees
 CLOSED = "\n?\n"  # written behind an attempt that is to be revised
-ROOM = 250  # characters of problem, context and problem again, and of ATTEMPT
-ATTEMPT = 72  # characters kept free for the attempt itself
+ROOM = 255  # characters of problem, context, problem again and attempt
+SPARE = 8  # characters by which an attempt may be longer than those before it
 
 
-def context(prompt: str, attempts: Sequence[str], room: int = ROOM - ATTEMPT) -> str:
+def context(prompt: str, attempts: Sequence[str], room: int | None = None) -> str:
     """What stands between the problem and the next attempt: the last ones that fit.
 
     Parameters
     ----------
     prompt : str
     attempts : sequence of str
-    room : int
-        Characters that prompt, attempts and the prompt again may have.
+    room : int, optional
+        Characters that prompt, attempts and the prompt again may have; by default so
+        many that an attempt as long as the longest so far fits behind them.
 
     Examples
     --------
@@ -47,6 +49,8 @@ def context(prompt: str, attempts: Sequence[str], room: int = ROOM - ATTEMPT) ->
     >>> context("47+38\\n", [])
     ''
     """
+    if room is None:
+        room = ROOM - SPARE - max(map(len, attempts), default=0)
     kept = ""
     for text in reversed(attempts[-WINDOW:]):
         if len(text) + len(CLOSED) + len(kept) > room - 2 * len(prompt):
