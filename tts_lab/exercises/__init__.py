@@ -15,6 +15,8 @@ from tts_lab.exercises import (
     averaging,
     choosing,
     estimator,
+    exchanging,
+    exchanging_tables,
     extrapolating,
     first_samples,
     fitting,
@@ -44,6 +46,10 @@ _CHECKS: dict[str, Check] = {
     "auc_within": labelling.auc_within,
     "beam_search": searching.beam_search,
     "lookahead": searching.lookahead,
+    "matched_inference": exchanging.matched_inference,
+    "same_cost": exchanging.same_cost,
+    "who_wins": exchanging_tables.who_wins,
+    "cost_per_solved": exchanging.cost_per_solved,
 }
 
 

@@ -72,7 +72,7 @@ def exchange(
     >>> from tts_lab.exchange import compare
     >>> found = compare({1: [0, 1], 64: [1, 1]}, [1, 0.5], [0, 0], m=14, ratios=[0.79])
     >>> print(exchange(found).rows[2])
-      all: +33% [+0%, +100%]
+      all: +33% [0%, +100%]
     """
     if scale not in SCALES:
         raise ValueError(f"scale={scale!r}; accepted are {list(SCALES)}")

@@ -86,6 +86,8 @@ class Settings:
                 raise ValueError(f"{name} {value!r} is unknown; there are {[*known]}")
         within("r", self.r, LEAST_R, MOST_R)
         within("m", self.m, LEAST_M, MOST_M)
+        if not isinstance(self.bins, int):
+            raise ValueError(f"bins={self.bins!r}; accepted is a whole number")
         within("bins", self.bins, 1, MOST_BINS)
 
     @property
