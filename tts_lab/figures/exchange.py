@@ -133,11 +133,14 @@ def exchange(
     )  # fmt: skip
     counts = sorted({one.problems for one in found})
     sizes = plain(counts[0]) + (f" to {plain(counts[-1])}" if counts[1:] else "")
-    caption(
-        figure,
+    about = (
         "above 0 the smaller model wins, below 0 the larger\n"
-        f"{sizes} problems in each bin; whiskers: 95% interval over problems",
+        f"{sizes} problems in each bin; whiskers: 95% interval over problems"
     )
+    if published:
+        panel = published[0].panel.replace("_", " ")
+        about += f"\npublished: Snell et al. (2408.03314) Fig. 1, {panel}"
+    caption(figure, about)
     return figure
 
 

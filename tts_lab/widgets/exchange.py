@@ -241,7 +241,8 @@ def _about_bars(result: Exchanged, panel: str, laid: bool) -> str:
     small, large = result.settings.names
     words = (
         f"{result.settings.caption()}. Above 0 (blue) {small} wins, below (orange) "
-        f"{large}; pale: the 95% interval over problems includes 0. Shaded: your R. "
+        f"{large}; pale: the 95% interval over problems includes 0; ▲ beyond the axis. "
+        "Shaded: your R. "
     )
     if laid:
         return words + (

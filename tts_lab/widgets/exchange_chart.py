@@ -181,7 +181,7 @@ def _bar(
             f'<path class="tts-whisker" d="M{x:.1f} {y(low):.1f}V{y(high):.1f}"/>'
         )
         if y(value) <= TOP:
-            parts.append(text(x, TOP + 12, "▲", "tts-value", "middle"))
+            parts.append(text(x - 0.25 * slot, TOP + 14, "▲", "tts-cut", "middle"))
     kind = "tts-value" if slot > 50 else "tts-value tts-narrow"
     parts.append(text(x, BARS_BOTTOM + 30, signed(value, scale), kind, "middle"))
     return "".join([*parts, "</g>"])
