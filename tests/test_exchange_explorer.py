@@ -346,7 +346,7 @@ def test_what_the_grid_lacks_is_an_error_in_the_status():
         ({"bins": 6}, r"bins=6; accepted is 1 to 5"),
         ({"bins": 2.5}, r"bins=2\.5; accepted is a whole number"),
         ({"scale": "log"}, r"scale='log'; accepted are \['relative', 'absolute'\]"),
-        ({"published": "x"}, r"published='x'; accepted are \['none', 'prm_search'"),
+        ({"published": "x"}, r"published='x'; accepted are \['none', 'revisions'"),
         ({"verifier": "oracle"}, r"has no \('weighted vote', 'oracle'\); there are"),
     ],
 )

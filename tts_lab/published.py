@@ -14,8 +14,8 @@ from pathlib import Path
 from tts_lab.exchange import RATIOS
 
 FOLDER = Path(__file__).parent / "data" / "published"
-#: the panels of Snell et al. Fig. 1
-PANELS = ("revisions", "prm_search")
+#: the panels of Snell et al. Fig. 1, and what they are called
+PANELS = {"revisions": "revisions", "prm_search": "PRM search"}
 _RATIO = dict(zip(("<<1", "~1", ">>1"), RATIOS, strict=True))
 _BIN = {"easy": 0, "medium": 1, "hard": 2}
 

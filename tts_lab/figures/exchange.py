@@ -33,7 +33,7 @@ from tts_lab.figures.picture import (
     share_axis,
     start,
 )
-from tts_lab.published import Improvement
+from tts_lab.published import PANELS, Improvement
 
 _HATCHES = ("", "///", "...", "xx", "\\\\", "++", "--")
 
@@ -129,7 +129,7 @@ def exchange(
     order = sorted(range(len(labels)), key=lambda i: "published" in labels[i])
     axes.legend(
         [handles[i] for i in order], [labels[i] for i in order], frameon=False,
-        fontsize=9.5, loc="upper center", ncols=5, bbox_to_anchor=(0.5, 1.12),
+        fontsize=9.5, loc="upper center", ncols=5, bbox_to_anchor=(0.5, 1.16),
     )  # fmt: skip
     counts = sorted({one.problems for one in found})
     sizes = plain(counts[0]) + (f" to {plain(counts[-1])}" if counts[1:] else "")
@@ -138,7 +138,7 @@ def exchange(
         f"{sizes} problems in each bin; whiskers: 95% interval over problems"
     )
     if published:
-        panel = published[0].panel.replace("_", " ")
+        panel = PANELS[published[0].panel]
         about += f"\npublished: Snell et al. (2408.03314) Fig. 1, {panel}"
     caption(figure, about)
     return figure

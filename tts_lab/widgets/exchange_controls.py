@@ -113,7 +113,7 @@ class ExchangeControls:
 
     def _boxes(self) -> list[widgets.Widget]:
         grid = partial(widgets.GridBox, layout=widgets.Layout(
-            grid_template_columns="repeat(auto-fit, minmax(200px, 1fr))",
+            grid_template_columns="repeat(auto-fit, minmax(236px, 1fr))",
             grid_gap="0 12px",
         ))  # fmt: skip
         wide = widgets.GridBox(

@@ -22,7 +22,7 @@ from tts_lab.figures.exchange_words import (
     signed,
 )
 from tts_lab.grid import matched, store
-from tts_lab.published import Improvement, improvements
+from tts_lab.published import PANELS, Improvement, improvements
 from tts_lab.subsets import RULES
 from tts_lab.widgets.controls import within
 
@@ -30,7 +30,7 @@ LEAST_R, MOST_R = 0.01, 100.0
 LEAST_M, MOST_M = 1.5, 100.0
 MOST_BINS = 5
 #: what of Snell et al. Fig. 1 is laid over the bars, and what it is called
-OVERLAYS = {"none": "none", "prm_search": "PRM search", "revisions": "revisions"}
+OVERLAYS = {"none": "none"} | PANELS
 
 
 @dataclass(frozen=True)
