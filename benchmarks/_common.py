@@ -36,8 +36,8 @@ from numba import njit  # noqa: E402
 
 from tts_lab import ladder, problems  # noqa: E402
 from tts_lab.ladder import model_folder, tokenizer  # noqa: E402
+from tts_lab.ladder.decode import through  # noqa: E402
 from tts_lab.ladder.engine import Engine, cores  # noqa: E402
-from tts_lab.ladder.kernels import matmul  # noqa: E402
 from tts_lab.ladder.packed import new_buffers  # noqa: E402
 from tts_lab.proposers import Job  # noqa: E402
 
@@ -192,11 +192,11 @@ def rate(
 def _packed(w, buffers, rows, repeats):  # type: ignore[no-untyped-def]
     for _ in range(repeats):
         for layer in range(w.norm1.shape[0]):
-            matmul(buffers.normed, w.qkv[layer], buffers.qkv, rows, False)
-            matmul(buffers.mixed, w.out[layer], buffers.x, rows, False)
-            matmul(buffers.normed, w.gate_up[layer], buffers.gate_up, rows, False)
-            matmul(buffers.product, w.down[layer], buffers.x, rows, False)
-        matmul(buffers.normed, w.head, buffers.logits, rows, False)
+            through(buffers.normed, w.qkv, layer, buffers.qkv, rows, False)
+            through(buffers.mixed, w.out, layer, buffers.x, rows, False)
+            through(buffers.normed, w.gate_up, layer, buffers.gate_up, rows, False)
+            through(buffers.product, w.down, layer, buffers.x, rows, False)
+        through(buffers.normed, w.head, 0, buffers.logits, rows, False)
 
 
 class Limit:

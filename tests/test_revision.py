@@ -14,7 +14,7 @@ from tts_lab import ladder, problems
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.rungs import CONTEXT
 from tts_lab.proposers.scripted import Scripted
-from tts_lab.revise import trajectories
+from tts_lab.revise import copying, trajectories
 from tts_lab.run import run
 from tts_lab.strategies.revision import (
     ATTEMPT,
@@ -131,7 +131,9 @@ def test_the_closest_wrong_attempt_comes_last():
 def test_trajectories_end_right_and_are_the_same_each_time(monkeypatch):
     monkeypatch.setattr(trajectories, "PROBLEMS_AT_ONCE", 60)
     policy = ladder.load("27k")
-    made, again = (trajectories.draw(policy, 20_000, seed=3) for _ in range(2))
+    made, again = (
+        trajectories.draw(policy, 20_000, contexts="wrong", seed=3) for _ in range(2)
+    )
     assert np.array_equal(made.tokens, again.tokens)
     assert made.starts[-1] >= 20_000
     seen = set()
@@ -150,3 +152,55 @@ def test_trajectories_end_right_and_are_the_same_each_time(monkeypatch):
         assert not any(problems.domain(name).check(problem, text) for text in wrong)
         seen.add(len(wrong))
     assert {0, 1, 2} <= seen <= set(range(WINDOW + 1))
+
+
+def test_sampled_contexts_keep_what_is_right_and_mend_what_is_not(monkeypatch):
+    monkeypatch.setattr(trajectories, "PROBLEMS_AT_ONCE", 60)
+    made = trajectories.draw(ladder.load("27k"), 20_000, seed=3)
+    kept = mended = 0
+    for i in range(len(made)):
+        piece = made.tokens[made.starts[i] : made.starts[i + 1]].tobytes()
+        before = tokenizer.decode(piece[1 : made.answers[i]])
+        last = tokenizer.decode(piece[made.answers[i] : -1])
+        prompt, _, attempts = before.partition("\n")
+        domain = problems.domain("countdown" if ">" in prompt else "chains")
+        problem = Problem("any", prompt + "\n")
+        assert domain.check(problem, last)
+        seen = attempts.split(CLOSED)[:-1]
+        if seen and domain.check(problem, seen[-1]):
+            assert last == seen[-1]
+            kept += 1
+        mended += bool(seen) and not domain.check(problem, seen[-1])
+    assert kept > 3 and mended > 10
+
+
+def test_other_contexts_are_quoted():
+    with pytest.raises(ValueError, match="contexts is 'right'"):
+        trajectories.draw(Scripted(counting), 10, contexts="right")
+
+
+def test_copies_end_with_what_stands_last_before():
+    made = copying.draw(5_000, seed=1)
+    for i in range(len(made)):
+        piece = made.tokens[made.starts[i] : made.starts[i + 1]].tobytes()
+        before = tokenizer.decode(piece[1 : made.answers[i]])
+        last = tokenizer.decode(piece[made.answers[i] : -1])
+        assert before.split(CLOSED)[-2].endswith(last)
+        assert len(piece) <= CONTEXT
+
+
+def test_copies_stand_among_the_first_trajectories_only():
+    copies = copying.draw(2_000, seed=1)
+    drawn = copying.draw(9_000, seed=2)
+    made = copying.mixed(copies, drawn, seed=0)
+    assert len(made) == len(copies) + len(drawn)
+    assert made.starts[-1] == copies.starts[-1] + drawn.starts[-1]
+
+    def pieces(one):
+        return [one.tokens[a:b].tobytes() for a, b in zip(one.starts, one.starts[1:],
+                                                         strict=False)]  # fmt: skip
+
+    mine, every = set(pieces(copies)), pieces(made)
+    place = [i for i, piece in enumerate(every) if piece in mine]
+    assert max(place) < 2.5 * len(copies)
+    assert sorted(every) == sorted(pieces(copies) + pieces(drawn))

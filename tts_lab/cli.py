@@ -12,8 +12,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tts_lab import __version__
+
+if TYPE_CHECKING:
+    from tts_lab.ladder.train import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,6 +100,24 @@ def _parser() -> argparse.ArgumentParser:
     searches.add_argument("--out", type=Path, help="default: the package's own file")
     searches.set_defaults(run=_measure_searches)
 
+    reviser = commands.add_parser(
+        "train-reviser", help="tune rungs to revise (needs torch)"
+    )
+    reviser.add_argument("names", nargs="*", help="recipes; default: all")
+    reviser.add_argument("--folder", type=Path, default=Path("runs"))
+    reviser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    reviser.add_argument("--threads", type=int, help="torch's threads")
+    reviser.add_argument(
+        "--install", action="store_true", help="copy the checkpoints into the package"
+    )
+    reviser.set_defaults(run=_train_reviser)
+
+    grid = commands.add_parser(
+        "measure-grid", help="recompute the shipped grid of runs (an hour or two)"
+    )
+    grid.add_argument("--out", type=Path, help="default: the package's own folder")
+    grid.set_defaults(run=_measure_grid)
+
     board = commands.add_parser("scoreboard", help="all claims and their verdicts")
     board.add_argument(
         "--shipped", action="store_true", help="leave out what was measured here"
@@ -155,31 +177,39 @@ def _sample(options: argparse.Namespace) -> None:
     )
 
 
-def _train(options: argparse.Namespace) -> None:
+def _needs_torch(threads: int | None) -> None:
     try:
         import torch
     except ImportError:
         raise ImportError(
             'training needs torch: pip install "tts-lab[train]"'
         ) from None
+    if threads:
+        torch.set_num_threads(threads)
+
+
+def _line(name: str, progress: Progress, last: int) -> None:
+    speed = progress.tokens / max(progress.seconds, 1e-9)
+    print(
+        f"\r{name}: {progress.tokens / last:4.0%} of {last:,} tokens, "
+        f"loss {progress.loss:.3f}, {speed:,.0f} tokens/s ",
+        end="",
+        flush=True,
+    )
+
+
+def _train(options: argparse.Namespace) -> None:
+    _needs_torch(options.threads)
     from tts_lab import ladder
     from tts_lab.ladder.rungs import RUNGS, SPECIALISTS, rung
-    from tts_lab.ladder.train import Progress, train
+    from tts_lab.ladder.train import train
 
-    if options.threads:
-        torch.set_num_threads(options.threads)
     for shape in [rung(name) for name in options.rungs or RUNGS | SPECIALISTS]:
         last = shape.checkpoints[-1]
 
         def show(progress: Progress, name: str = shape.name, last: int = last) -> None:
             if progress.batches % 20 == 0:
-                speed = progress.tokens / max(progress.seconds, 1e-9)
-                print(
-                    f"\r{name}: {progress.tokens / last:4.0%} of {last:,} tokens, "
-                    f"loss {progress.loss:.3f}, {speed:,.0f} tokens/s ",
-                    end="",
-                    flush=True,
-                )
+                _line(name, progress, last)
 
         made = train(shape, options.folder, device=options.device, on_progress=show)
         for tokens, path in zip(shape.checkpoints, made, strict=True):
@@ -248,6 +278,40 @@ def _measure_searches(options: argparse.Namespace) -> None:
     from tts_lab.searches import SHIPPED, measure
 
     measure(options.out or SHIPPED, say=print)
+
+
+def _train_reviser(options: argparse.Namespace) -> None:
+    _needs_torch(options.threads)
+    from tts_lab import ladder
+    from tts_lab.ladder.rungs import REVISERS
+    from tts_lab.revise.train import recipe, train
+
+    for name in options.names or REVISERS:
+        chosen = recipe(name)
+
+        def drawn(tokens: int, name: str = name, last: int = chosen.drawn) -> None:
+            print(f"\r{name}: trajectories {tokens / last:4.0%} ", end="", flush=True)
+
+        def show(
+            progress: Progress, name: str = name, last: int = chosen.tokens
+        ) -> None:
+            if progress.batches % 20 == 0:
+                _line(name, progress, last)
+
+        made = train(
+            chosen, options.folder, device=options.device, on_data=drawn,
+            on_progress=show,
+        )  # fmt: skip
+        if options.install:
+            made = shutil.copytree(made, ladder.path(name), dirs_exist_ok=True)
+        print(f"\n{made}")
+
+
+def _measure_grid(options: argparse.Namespace) -> None:
+    from tts_lab.grid.recipe import measure
+    from tts_lab.grid.store import FOLDER
+
+    measure(options.out or FOLDER, say=print)
 
 
 def _scoreboard(options: argparse.Namespace) -> None:

@@ -14,8 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from platformdirs import user_data_path
 
+from tts_lab.bootstrap import bootstrap_means, percentile_interval
 from tts_lab.claims import CLAIMS
 
 Word = Literal["holds", "does not hold here", "cannot be told at this n"]
@@ -87,6 +90,42 @@ class Verdict:
     def _repr_markdown_(self) -> str:
         first, *rest = str(self).split("\n")
         return f"**{first}**  \n" + "  \n".join(line.strip() for line in rest)
+
+
+def over_problems(
+    claim: str,
+    finding: str,
+    each: npt.ArrayLike,
+    *,
+    above: bool = True,
+    threshold: float = 0.0,
+    n_samples: int,
+    seed: int,
+    cost: str,
+    note: str = "",
+) -> Verdict:
+    """The verdict on a mean over problems, with its bootstrap interval.
+
+    Parameters
+    ----------
+    claim, finding : str
+    each : (P,) float array
+        The effect on each problem.
+    above, threshold, n_samples, seed, cost, note
+        As in `Verdict`.
+
+    Examples
+    --------
+    >>> over_problems("S2", "gain > 0", [1, 1, 1], n_samples=4, seed=0, cost="9 s").word
+    'holds'
+    """
+    values = np.asarray(each, np.float64)
+    draws = bootstrap_means(values[:, None], seed=seed)[:, 0]
+    low, high = percentile_interval(draws, 0.95)
+    return Verdict(
+        claim, finding, float(values.mean()), float(low), float(high), threshold,
+        above, len(values), n_samples, seed, cost, note,
+    )  # fmt: skip
 
 
 #: verdicts of the rendered notebooks

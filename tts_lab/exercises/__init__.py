@@ -13,6 +13,7 @@ from typing import Any
 
 from tts_lab.exercises import (
     averaging,
+    chaining,
     choosing,
     estimator,
     exchanging,
@@ -20,9 +21,14 @@ from tts_lab.exercises import (
     extrapolating,
     first_samples,
     fitting,
+    gaining,
     labelling,
     protocol,
+    revising,
+    reward_aware,
     searching,
+    spending,
+    spoiling,
     tail,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
@@ -46,10 +52,20 @@ _CHECKS: dict[str, Check] = {
     "auc_within": labelling.auc_within,
     "beam_search": searching.beam_search,
     "lookahead": searching.lookahead,
+    "revision": revising.revision,
+    "pass_per_step": spoiling.pass_per_step,
+    "spoil_and_mend": spoiling.spoil_and_mend,
+    "chain_vote": chaining.chain_vote,
+    "settles": spoiling.settles,
     "matched_inference": exchanging.matched_inference,
     "same_cost": exchanging.same_cost,
     "who_wins": exchanging_tables.who_wins,
     "cost_per_solved": exchanging.cost_per_solved,
+    "total_flops": spending.total_flops,
+    "smallest_n": spending.smallest_n,
+    "reward_aware": reward_aware.reward_aware,
+    "gain": gaining.gain,
+    "shrinks": gaining.shrinks,
 }
 
 

@@ -78,6 +78,12 @@ def close(given: Any, expected: Any) -> bool:
     return bool(np.allclose(given, expected, rtol=1e-6, atol=1e-9))
 
 
+def close_or_nan(given: Any, expected: Any) -> bool:
+    """Close, and NaN where NaN is right."""
+    values = np.asarray(given, np.float64)
+    return bool(np.allclose(values, expected, rtol=1e-6, atol=1e-9, equal_nan=True))
+
+
 def within(tolerance: float) -> Same:
     """Whether two numbers or arrays agree to an absolute tolerance."""
     return lambda given, expected: bool(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tts_lab.bootstrap import FloatArray
-from tts_lab.exercises.grading import Answer, Case, Mistake, grade
+from tts_lab.exercises.grading import Answer, Case, Mistake, close_or_nan, grade
 from tts_lab.exercises.report import Report
 
 Ends = Sequence[Sequence[bool]]
@@ -53,7 +53,7 @@ def step_labels(answer: Answer, seed: int) -> Report:
              np.array(_labels(ends, right, hard)), hint)
         for ends, right, hard, hint in given
     ]  # fmt: skip
-    return grade("step_labels", answer, cases, mistakes=_LABELS, same=_same)
+    return grade("step_labels", answer, cases, mistakes=_LABELS, same=close_or_nan)
 
 
 def auc_within(answer: Answer, seed: int) -> Report:
@@ -95,13 +95,7 @@ def auc_within(answer: Answer, seed: int) -> Report:
         )
         for scores, right, problem, hint in given
     ]
-    return grade("auc_within", answer, cases, mistakes=_AUCS, same=_same)
-
-
-def _same(given: Any, expected: Any) -> bool:
-    """Close, and NaN where NaN is right."""
-    values = np.asarray(given, np.float64)
-    return bool(np.allclose(values, expected, rtol=1e-6, atol=1e-9, equal_nan=True))
+    return grade("auc_within", answer, cases, mistakes=_AUCS, same=close_or_nan)
 
 
 def _share(ends: Sequence[bool]) -> float:

@@ -62,7 +62,7 @@ class Talk:
         )
 
     def _propose(self, request: Propose) -> list[Trace]:
-        parents = _listed(request.parents, "Propose([Trace(problem)])")
+        parents = listed(request.parents, "Propose([Trace(problem)])")
         if parents != [Trace(PROBLEM)] or request.until != "end":
             texts = [getattr(parent, "text", parent) for parent in parents]
             raise Broken(
@@ -105,7 +105,7 @@ class Talk:
                 "a `yield` is missing: `traces = yield Propose(...)` is what gets the "
                 "traces",
             )
-        traces = _listed(request.traces, "Verify(traces)")
+        traces = listed(request.traces, "Verify(traces)")
         if not self.traces:
             raise Broken(
                 "scores were asked for before any trace was there",
@@ -123,7 +123,7 @@ class Talk:
         return [score(trace) for trace in traces]
 
 
-def _listed(value: Any, right: str) -> list[Any]:
+def listed(value: Any, right: str) -> list[Any]:
     if isinstance(value, Trace):
         raise Broken(
             "a single trace was given where a list belongs",

@@ -15,6 +15,7 @@ from tts_lab.figures.curves import coverage, curve_shift, power_law
 from tts_lab.figures.exchange import exchange, matched_budgets
 from tts_lab.figures.picture import Picture, text
 from tts_lab.figures.searches import bins, race, verifiers
+from tts_lab.figures.shares import shares
 from tts_lab.figures.spreads import distinct, tail
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "power_law",
     "race",
     "scaled",
+    "shares",
     "spent",
     "tail",
     "text",

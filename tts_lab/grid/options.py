@@ -8,6 +8,7 @@ choosing (`tts_lab.allocate`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from tts_lab.allocate import Option
 from tts_lab.bootstrap import FloatArray, IntArray
 from tts_lab.difficulty import Difficulty, quantiles, thresholds
 from tts_lab.grid import store, tables
-from tts_lab.grid.store import Cost
+from tts_lab.grid.store import FOLDER, Cost
 
 POLICY, VERIFIER, REVISER = "105k", "prm-a", "reviser-380k"
 RULES = ("best-of-n", "weighted vote")
@@ -32,6 +33,7 @@ def sampling(
     of: Cost = "flops",
     counted: bool = True,
     rows: IntArray | None = None,
+    folder: Path = FOLDER,
 ) -> list[Option]:
     """Repeated sampling at 1, 2, 4, ... samples, with each rule and verifier.
 
@@ -48,6 +50,8 @@ def sampling(
         Whether the verifier's tokens and FLOPs are.
     rows : int array, optional
         Some of the problems; all by default.
+    folder : Path
+        Of another grid than the shipped one.
 
     Returns
     -------
@@ -58,7 +62,8 @@ def sampling(
     >>> [one.name for one in sampling("chains", rules=["majority"])][:3]
     ['majority, n = 1', 'majority, n = 2', 'majority, n = 4']
     """
-    pool, table = store.pools(policy, domain), tables.pools(policy, domain)
+    pool = store.pools(policy, domain, folder=folder)
+    table = tables.pools(policy, domain, folder=folder)
     found = []
     for (rule, verifier), accuracy in table.items():
         if rule not in rules or (verifier and verifier not in verifiers):
@@ -80,6 +85,7 @@ def searching(
     of: Cost = "flops",
     counted: bool = True,
     rows: IntArray | None = None,
+    folder: Path = FOLDER,
 ) -> list[Option]:
     """The searches that were run, each with each rule; see `sampling`.
 
@@ -87,13 +93,15 @@ def searching(
     among that share.
     """
     found = []
-    for cell in store.cells(domain).values():
+    total = len(store.pools(policy, domain, folder=folder).right)
+    each = total // len(store.LEVELS[domain])
+    for cell in store.cells(domain, folder=folder).values():
         if cell.policy != policy or cell.verifier not in verifiers:
             continue
         if strategies is not None and cell.strategy not in strategies:
             continue
-        mine = store.rows(domain, cell.per_level)
-        wanted = np.arange(len(store.levels(domain))) if rows is None else rows
+        mine = store.rows(domain, cell.per_level, each)
+        wanted = np.arange(total) if rows is None else rows
         if not np.isin(wanted, mine).all():
             continue
         place = np.searchsorted(mine, wanted)
@@ -114,12 +122,14 @@ def revising(
     rules: Sequence[str] = ("hierarchical", "majority"),
     of: Cost = "flops",
     counted: bool = True,
+    folder: Path = FOLDER,
 ) -> list[Option]:
     """Revisions at every mix of chains and steps, with each rule.
 
     The FLOPs count what a revision reads of earlier attempts.
     """
-    shapes, table = store.chains(reviser, domain), tables.chains(reviser, domain)
+    shapes = store.chains(reviser, domain, folder=folder)
+    table = tables.chains(reviser, domain, folder=folder)
     found = []
     for (rule, chains, steps), accuracy in table.items():
         if rule not in rules:
@@ -157,6 +167,7 @@ def difficulty(
     samples: int | None = None,
     verifier: str = VERIFIER,
     rows: IntArray | None = None,
+    folder: Path = FOLDER,
 ) -> Difficulty:
     """Bins from the policy's pool: of what is right, or of what a verifier says.
 
@@ -182,7 +193,7 @@ def difficulty(
     >>> difficulty("chains", bins=2).bin.shape
     (250,)
     """
-    pool = store.pools(policy, domain)
+    pool = store.pools(policy, domain, folder=folder)
     count = pool.n if samples is None else samples
     if not 1 <= count <= pool.n:
         raise ValueError(f"samples is {samples!r}; accepted is 1 to {pool.n}")
@@ -203,10 +214,11 @@ def difficulty(
 
 def estimate_cost(
     domain: str, samples: int, of: Cost, *, policy: str = POLICY,
-    verifier: str | None = VERIFIER,
+    verifier: str | None = VERIFIER, folder: Path = FOLDER,
 ) -> float:  # fmt: skip
     """What so many samples for finding out the difficulty cost, per problem."""
-    return float(store.pools(policy, domain).cost(samples, of, verifier).mean())
+    pool = store.pools(policy, domain, folder=folder)
+    return float(pool.cost(samples, of, verifier).mean())
 
 
 def _with(verifier: str, verifiers: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tts_lab.problems import domain as module_of
 from tts_lab.race import chooser, finished, options
 from tts_lab.run import run
 from tts_lab.searches import STRATEGIES
+from tts_lab.strategies import revision
 from tts_lab.subsets import Pool
 from tts_lab.traces import Problem, Trace
 from tts_lab.verifiers import Verifier, library
@@ -50,16 +52,22 @@ class Searches:
     per_level: dict[str, int]
 
 
-_MAIN = {"chains": 40, "countdown": 50}
-_SHARE = {"chains": 20, "countdown": 25}
+_MAIN = {"chains": 32, "countdown": 40}
+_SHARE = {"chains": 12, "countdown": 15}
 SEARCHES = (
-    Searches("105k", "prm-a", ("beam search", "DVTS", "REBASE", "lookahead 1"),
-             ((4, 2), (16, 1), (64, 1)), _MAIN),
+    Searches("105k", "prm-a", ("beam search", "DVTS", "REBASE"),
+             ((4, 1), (16, 1), (64, 1)), _MAIN),
+    Searches("105k", "prm-a", ("lookahead 1",), ((4, 1), (16, 1)), _MAIN),
     *(Searches(policy, "prm-a", ("beam search", "DVTS"), ((16, 1), (64, 1)), _SHARE)
       for policy in ("27k", "380k", "812k", "1.5m")),
-    *(Searches(policy, "prm-x", ("beam search",), ((16, 1), (64, 1)), _SHARE)
+    *(Searches(policy, "prm-x", ("beam search",), ((64, 1),), _SHARE)
       for policy in ("27k", "105k", "1.5m")),
 )  # fmt: skip
+
+
+#: of revisers: chains and steps of each run, problems of each level
+SHAPES = ((128, 4), (16, 16), (4, 128))
+REVISED = {"reviser-380k": {"chains": 30, "countdown": 30}}
 
 
 def sample(
@@ -141,21 +149,75 @@ def search(
     )  # fmt: skip
 
 
+def revise(
+    reviser: str, domain: str, chains: int, steps: int, *, per_level: int,
+    verifier: str = "prm-a", seed: int = SEED, some: Sequence[Problem] | None = None,
+) -> store.Chains:  # fmt: skip
+    """Write chains of revisions of every problem."""
+    chosen = store.evaluated(domain, per_level) if some is None else list(some)
+    outcomes = run(
+        partial(revision.revise, n=chains * steps, chains=chains), chosen,
+        proposer=ladder.load(store.policy_folder(reviser)), verifier=Exact(), seed=seed,
+    )  # fmt: skip
+    judge = library.load(verifier)
+    answer, right, score, tokens, seen = [], [], [], [], []
+    for problem, outcome in zip(chosen, outcomes, strict=True):
+        pairs = [p for chain in revision.by_chain(outcome.value, chains) for p in chain]
+        traces = [trace for trace, _ in pairs]
+        pool = Pool.of(traces, [truth == 1 for _, truth in pairs])
+        answer.append(pool.answer)
+        right.append(pool.right)
+        score.append(verified(judge, traces))
+        tokens.append([trace.tokens for trace in traces])
+        texts = [trace.text for trace in traces]
+        seen.append([
+            len(revision.context(problem.prompt, texts[i - i % steps : i]))
+            for i in range(len(texts))
+        ])  # fmt: skip
+
+    def shaped(values: Sequence[Any]) -> np.ndarray:
+        return np.array(values).reshape(len(chosen), chains, steps)
+
+    return store.Chains(
+        reviser, domain, verifier, shaped(answer), shaped(right), shaped(score),
+        shaped(tokens), shaped(seen), seed,
+    )  # fmt: skip
+
+
+def _measure_revisions(folder: Path, say: Callable[[str], object]) -> None:
+    for reviser, share in REVISED.items():
+        for domain, per_level in share.items():
+            for chains, steps in SHAPES:
+                name = f"chains-{reviser}-{domain}-{chains}.npz"
+                if (folder / name).exists():
+                    continue
+                made = revise(reviser, domain, chains, steps, per_level=per_level)
+                store.write_chains(made, folder=folder)
+                first, last = made.right[:, :, 0].mean(), made.right[:, :, -1].mean()
+                say(f"{reviser} on {domain}, {chains} x {steps}: {first:.3f} at the "
+                    f"first attempt, {last:.3f} at the last")  # fmt: skip
+            table = f"table-chains-{reviser}-{domain}"
+            if not (folder / f"{table}.npz").exists():
+                shapes = store.chains(reviser, domain, folder=folder)
+                tables.write(table, tables.of_chains(shapes), folder=folder)
+
+
 def measure(
     folder: Path = store.FOLDER, *, say: Callable[[str], object] = print
 ) -> None:
     """Make what the folder lacks of the grid."""
     for policy, (n, verifiers) in POOLS.items():
         for domain in store.LEVELS:
-            if (folder / f"pools-{policy}-{domain}.npz").exists():
-                continue
-            made = sample(policy, domain, n, verifiers)
-            store.write_pools(made, folder=folder)
-            tables.write(
-                f"table-pools-{policy}-{domain}", tables.of_pools(made), folder=folder
-            )
-            say(f"{policy} on {domain}: pass@1 {made.right.mean():.3f}, "
-                f"greedy {made.greedy.mean():.3f}")  # fmt: skip
+            if not (folder / f"pools-{policy}-{domain}.npz").exists():
+                made = sample(policy, domain, n, verifiers)
+                store.write_pools(made, folder=folder)
+                say(f"{policy} on {domain}: pass@1 {made.right.mean():.3f}, "
+                    f"greedy {made.greedy.mean():.3f}")  # fmt: skip
+            table = f"table-pools-{policy}-{domain}"
+            if not (folder / f"{table}.npz").exists():
+                made = store.pools(policy, domain, folder=folder)
+                tables.write(table, tables.of_pools(made), folder=folder)
+    _measure_revisions(folder, say)
     for part in SEARCHES:
         for domain, per_level in part.per_level.items():
             there = folder / f"searches-{domain}.json"
@@ -169,6 +231,47 @@ def measure(
                     store.write_cells(domain, cells.values(), folder=folder)
                     share = np.mean(cells[key].right["best-of-n"])
                     say(f"{' '.join(map(str, key))}: {share:.3f}")
+
+
+def live(
+    domain: str, folder: Path, *, per_level: int = 8, n: int = 64, policy: str = "105k",
+    verifier: str = "prm-a", names: Sequence[str] = ("beam search", "DVTS"),
+    budgets: Sequence[int] = (4, 16), seed: int = 0,
+    say: Callable[[str], object] = print,
+) -> None:  # fmt: skip
+    """Run a smaller grid now, into a folder that `tts_lab.grid.options` reads.
+
+    Parameters
+    ----------
+    domain : str
+    folder : Path
+    per_level : int
+        Problems of each level.
+    n : int
+        Samples of each in the pool.
+    policy, verifier : str
+    names : sequence of str
+        Searches, at each of `budgets`.
+    budgets : sequence of int
+    seed : int
+    say : callable
+        Gets a line after each part.
+    """
+    some = store.evaluated(domain, per_level)
+    made = sample(policy, domain, n, (verifier,), seed=seed, some=some)
+    store.write_pools(made, folder=folder)
+    table = f"table-pools-{policy}-{domain}"
+    tables.write(table, tables.of_pools(made), folder=folder)
+    say(f"{len(some)} problems x {n} samples: pass@1 {made.right.mean():.3f}")
+    cells = []
+    for name in names:
+        for budget in budgets:
+            cells.append(search(
+                domain, policy, verifier, name, budget, per_level=per_level, seed=seed,
+            ))  # fmt: skip
+            store.write_cells(domain, cells, folder=folder)
+            share = np.mean(cells[-1].right["best-of-n"])
+            say(f"{name}, n = {budget}: {share:.3f}")
 
 
 def _mean(total: np.ndarray, repeats: int) -> tuple[float, ...]:

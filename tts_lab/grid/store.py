@@ -47,13 +47,21 @@ def levels(domain: str, per_level: int | None = None) -> IntArray:
     return np.repeat(LEVELS[domain], each)
 
 
-def rows(domain: str, per_level: int) -> IntArray:
+def rows(domain: str, per_level: int, of: int | None = None) -> IntArray:
     """Which of the grid's problems a part with fewer of each level is about.
+
+    Parameters
+    ----------
+    domain : str
+    per_level : int
+    of : int, optional
+        Problems of each level that the grid has, when it is not the shipped one.
 
     >>> rows("countdown", 2).tolist()
     [0, 1, 60, 61, 120, 121, 180, 181]
     """
-    first = np.arange(len(LEVELS[domain]))[:, None] * PER_LEVEL[domain]
+    each = PER_LEVEL[domain] if of is None else of
+    first = np.arange(len(LEVELS[domain]))[:, None] * each
     return (first + np.arange(per_level)).ravel()
 
 

@@ -16,7 +16,7 @@ from numba import config, njit
 from numpy.typing import NDArray
 
 from tts_lab.ladder import compiled
-from tts_lab.ladder.kernels import dots32, exp, matmul, row32
+from tts_lab.ladder.kernels import PANEL, dots32, exp, matmul, row32
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -29,18 +29,25 @@ _entry = njit(nogil=True, error_model="numpy", cache=True)
 _SUMS = {"contract", "reassoc", "nsz", "nnan"}
 
 
+class Matrix(NamedTuple):
+    """A matrix in panels of 16 columns; those of all layers stacked."""
+
+    panels: Floats  # (layers, panels, inputs, 16)
+    spans: Integers  # (layers, panels, 2) the inputs that each panel has weights for
+
+
 class Weights(NamedTuple):
-    """A model as the kernels want it; matrices packed in panels, layers stacked."""
+    """A model as the kernels want it."""
 
     embed: Floats  # (vocabulary, hidden)
     norm1: Floats  # (layers, hidden)
-    qkv: Floats  # (layers, panels, hidden, 16)
-    out: Floats  # (layers, panels, hidden, 16)
+    qkv: Matrix
+    out: Matrix
     norm2: Floats  # (layers, hidden)
-    gate_up: Floats  # (layers, panels, hidden, 16)
-    down: Floats  # (layers, panels, intermediate, 16)
+    gate_up: Matrix
+    down: Matrix
     norm: Floats  # (hidden,)
-    head: Floats  # (panels, hidden, 16)
+    head: Matrix  # one layer
     cos: Floats  # (context, head_dim / 2)
     sin: Floats  # (context, head_dim / 2)
     epsilon: np.float32
@@ -148,7 +155,16 @@ def _softmax(scores, length):
 
 
 @njit(nogil=True, error_model="numpy")
-def _attend(buffers, shared, own, layer, heads, rows):
+def _is_idle(w, layer, first, size):
+    """Whether a head has no weights for its values: then it adds nothing."""
+    for p in range(first // PANEL, (first + size) // PANEL):
+        if w.qkv.spans[layer, p, 1] > 0:
+            return False
+    return True
+
+
+@njit(nogil=True, error_model="numpy")
+def _attend(w, buffers, shared, own, layer, heads, rows):
     """Attention of each row over its shared prefix, then its own tokens."""
     layers, size = own.keys.shape[1], own.keys.shape[4]
     stride = heads * size
@@ -156,6 +172,9 @@ def _attend(buffers, shared, own, layer, heads, rows):
     for i in range(rows):
         before, after = buffers.place[2, i], buffers.place[4, i] + 1
         for h in range(heads):
+            if _is_idle(w, layer, 2 * stride + h * size, size):
+                buffers.mixed[i, h * size : (h + 1) * size] = 0
+                continue
             at = (buffers.place[1, i] * layers + layer) * heads + h
             prefix = at * shared.keys.shape[3] * size
             at = (buffers.place[3, i] * layers + layer) * heads + h
@@ -193,6 +212,12 @@ def _gate(gate_up, product, rows):
 
 
 @njit(nogil=True, error_model="numpy")
+def through(x, matrix, layer, out, rows, accumulate):
+    """out[:rows] (+)= x[:rows] @ the layer's matrix."""
+    matmul(x, matrix.panels[layer], matrix.spans[layer], out, rows, accumulate)
+
+
+@njit(nogil=True, error_model="numpy")
 def forward(w, buffers, shared, own, rows):
     """One token of each row through all layers; `normed` then holds the last state."""
     heads = own.keys.shape[2]
@@ -200,14 +225,14 @@ def forward(w, buffers, shared, own, rows):
         buffers.x[i] = w.embed[buffers.token[i]]
     for layer in range(w.norm1.shape[0]):
         _normalise(buffers.x, w.norm1[layer], w.epsilon, buffers.normed, rows)
-        matmul(buffers.normed, w.qkv[layer], buffers.qkv, rows, False)
+        through(buffers.normed, w.qkv, layer, buffers.qkv, rows, False)
         _rotate_and_store(w, buffers, own, layer, heads, rows)
-        _attend(buffers, shared, own, layer, heads, rows)
-        matmul(buffers.mixed, w.out[layer], buffers.x, rows, True)
+        _attend(w, buffers, shared, own, layer, heads, rows)
+        through(buffers.mixed, w.out, layer, buffers.x, rows, True)
         _normalise(buffers.x, w.norm2[layer], w.epsilon, buffers.normed, rows)
-        matmul(buffers.normed, w.gate_up[layer], buffers.gate_up, rows, False)
+        through(buffers.normed, w.gate_up, layer, buffers.gate_up, rows, False)
         _gate(buffers.gate_up, buffers.product, rows)
-        matmul(buffers.product, w.down[layer], buffers.x, rows, True)
+        through(buffers.product, w.down, layer, buffers.x, rows, True)
     _normalise(buffers.x, w.norm, w.epsilon, buffers.normed, rows)
 
 
@@ -245,7 +270,7 @@ def prefill(w, buffers, shared, tokens, starts, known, logits, states):
                 buffers.normed[last] = buffers.normed[i]
                 buffers.place[1, last] = entry
                 last += 1
-        matmul(buffers.normed, w.head, buffers.logits, last, False)
+        through(buffers.normed, w.head, 0, buffers.logits, last, False)
         for i in range(last):
             logits[buffers.place[1, i]] = buffers.logits[i, : logits.shape[1]]
 
@@ -366,7 +391,7 @@ def advance(w, buffers, shared, lengths, first, own, rows, slots, stops, end, st
             buffers.place[3, i] = slot
             buffers.place[4, i] = written - 1
         forward(w, buffers, shared, own, count)
-        matmul(buffers.normed, w.head, buffers.logits, count, False)
+        through(buffers.normed, w.head, 0, buffers.logits, count, False)
         for i in range(count - 1, -1, -1):
             slot = slots.active[i]
             row = slots.row[slot]

@@ -181,29 +181,48 @@ def pack(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape(depth, panels, PANEL).transpose(1, 0, 2))
 
 
+def spans(panels: np.ndarray) -> np.ndarray:
+    """From which input to which each panel has weights at all: (..., panels, 2).
+
+    >>> spans(pack(np.diag([0, 5, 7, 0])))
+    array([[1, 3]])
+    """
+    used = (panels != 0).any(axis=-1)
+    depth = used.shape[-1]
+    some = used.any(axis=-1)
+    first = np.where(some, used.argmax(axis=-1), 0)
+    last = np.where(some, depth - used[..., ::-1].argmax(axis=-1), 0)
+    return np.stack([first, last], axis=-1)
+
+
 @njit(nogil=True, error_model="numpy")
-def matmul(x, panels, out, rows, accumulate):
-    """out[:rows] (+)= x[:rows] @ weight, the weight packed in panels."""
-    count, depth, _ = panels.shape
+def matmul(x, panels, spans, out, rows, accumulate):
+    """out[:rows] (+)= x[:rows] @ weight, the weight packed in panels.
+
+    Inputs outside of a panel's span have no weights and are not looked at: most of a
+    verifier's, whose layers were built for a few of the states each.
+    """
+    count, whole, _ = panels.shape
     x_stride, o_stride = x.shape[1], out.shape[1]
     for p in range(count):
-        w0, o0 = p * depth * PANEL, p * PANEL
+        first, depth = spans[p, 0], spans[p, 1] - spans[p, 0]
+        w0, o0 = (p * whole + first) * PANEL, p * PANEL
         i = 0
         while i + 6 <= rows:
             _tile6(
-                x, i * x_stride, x_stride, panels, w0, PANEL, depth,
+                x, i * x_stride + first, x_stride, panels, w0, PANEL, depth,
                 out, i * o_stride + o0, o_stride, accumulate,
             )  # fmt: skip
             i += 6
         if i + 4 <= rows:
             _tile4(
-                x, i * x_stride, x_stride, panels, w0, PANEL, depth,
+                x, i * x_stride + first, x_stride, panels, w0, PANEL, depth,
                 out, i * o_stride + o0, o_stride, accumulate,
             )  # fmt: skip
             i += 4
         while i < rows:
             _tile1(
-                x, i * x_stride, x_stride, panels, w0, PANEL, depth,
+                x, i * x_stride + first, x_stride, panels, w0, PANEL, depth,
                 out, i * o_stride + o0, o_stride, accumulate,
             )  # fmt: skip
             i += 1

@@ -5,21 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.decode import Buffers, Cache, Floats, Weights
-from tts_lab.ladder.kernels import PANEL, pack
+from tts_lab.ladder.decode import Buffers, Cache, Floats, Matrix, Weights
+from tts_lab.ladder.kernels import PANEL, pack, spans
 from tts_lab.ladder.model_folder import Model
+
+
+def matrix(panels: Floats) -> Matrix:
+    return Matrix(panels, spans(panels))
 
 
 def prepare(model: Model) -> Weights:
     """A model's weights as the kernels want them."""
     w = model.weights
 
-    def stacked(*names: str) -> Floats:
+    def stacked(*names: str) -> Matrix:
         layers = []
         for i in range(model.layers):
             parts = [w[f"model.layers.{i}.{name}.weight"].T for name in names]
             layers.append(pack(np.concatenate(parts, axis=1)))
-        return np.stack(layers)
+        return matrix(np.stack(layers))
 
     def norms(name: str) -> Floats:
         layers = range(model.layers)
@@ -37,7 +41,7 @@ def prepare(model: Model) -> Weights:
         gate_up=stacked("mlp.gate_proj", "mlp.up_proj"),
         down=stacked("mlp.down_proj"),
         norm=w["model.norm.weight"],
-        head=pack(model.head.T),
+        head=matrix(pack(model.head.T)[None]),
         cos=np.cos(angle).astype(np.float32),
         sin=np.sin(angle).astype(np.float32),
         epsilon=np.float32(model.epsilon),

@@ -85,8 +85,8 @@ SPECIALISTS: dict[str, Rung] = {
 #: rungs tuned on trajectories of attempts (`tts_lab.revise`), shaped as their base
 REVISERS: dict[str, Rung] = {
     "reviser-380k": replace(
-        RUNGS["380k"], name="reviser-380k", learning_rate=0.006,
-        checkpoints=_millions(10),
+        RUNGS["380k"], name="reviser-380k", learning_rate=0.008,
+        checkpoints=_millions(7.2),
     ),
 }  # fmt: skip
 

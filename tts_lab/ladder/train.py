@@ -44,7 +44,7 @@ class Progress:
     loss: float = 0.0
 
 
-def rate(progress: Progress, goal: int | None) -> float:
+def rate(progress: Progress, goal: int | None, decay: float = DECAY) -> float:
     """Learning rate as a share of the peak; `goal` is the checkpoint on a branch.
 
     >>> rate(Progress(batches=9), None), round(rate(Progress(90, 90, 900), 100), 6)
@@ -53,13 +53,16 @@ def rate(progress: Progress, goal: int | None) -> float:
     warm = min(1.0, (progress.batches + 1) / WARMUP_BATCHES)
     if goal is None:
         return warm
-    return warm * min(1.0, max(0.0, (1 - progress.tokens / goal) / DECAY))
+    return warm * min(1.0, max(0.0, (1 - progress.tokens / goal) / decay))
 
 
 class Run:
     """One rung in training: model, optimisers, and the place in the corpus."""
 
-    def __init__(self, rung: Rung, corpus: data.Corpus, device: str) -> None:
+    def __init__(
+        self, rung: Rung, corpus: data.Corpus, device: str, *, decay: float = DECAY
+    ) -> None:
+        self.decay = decay  # share of the tokens over which the rate falls to zero
         torch.manual_seed(SEED)
         self.device = torch.device(device)
         self.model = Llama(rung, VOCABULARY_SIZE).to(self.device)
@@ -91,7 +94,7 @@ class Run:
         while self.progress.tokens < tokens:
             began = time.perf_counter()
             example, count, groups = next(feed)
-            loss = self.batch(groups, rate(self.progress, goal))
+            loss = self.batch(groups, rate(self.progress, goal, self.decay))
             old = self.progress
             smooth = 0.98 * old.loss + 0.02 * loss if old.batches else loss
             self.progress = Progress(

@@ -1,10 +1,15 @@
-"""The recipe that tunes a rung to revise, on trajectories of its own attempts."""
+"""The recipe that tunes a rung to revise, on trajectories of its own attempts.
+
+First it learns to read what stands before (`copying`, mixed with as many
+trajectories), then to revise (`trajectories`).
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +18,11 @@ from safetensors.torch import load_file
 from tts_lab import ladder
 from tts_lab.ladder import checkpoint
 from tts_lab.ladder.data import Corpus
-from tts_lab.ladder.rungs import rung
+from tts_lab.ladder.rungs import REVISERS, rung
 from tts_lab.ladder.train import Progress, Run
-from tts_lab.revise import trajectories
+from tts_lab.revise import card, copying, trajectories
+
+DECAY = 0.7  # share of the tokens over which the learning rate falls to zero
 
 
 @dataclass(frozen=True)
@@ -25,40 +32,68 @@ class Recipe:
     Attributes
     ----------
     name : str
+        Of `tts_lab.ladder.rungs.REVISERS`, which says its shape and learning rate.
     base : str
         The rung that is tuned, and that writes the attempts.
-    tokens : int
+    drawn : int
         Tokens of trajectories, each read once.
-    keep : float
+    copied : int
+        Tokens of random numbers to be written again.
+    contexts : str
         See `trajectories.draw`.
-    learning_rate : float
-        Of Muon, at its peak.
     seed : int
     """
 
     name: str
     base: str
-    tokens: int = 8_000_000
-    keep: float = 0.4
-    learning_rate: float = 0.006
+    drawn: int
+    copied: int
+    contexts: trajectories.Contexts = "sampled"
     seed: int = 0
 
+    @property
+    def tokens(self) -> int:
+        """All that is read."""
+        return self.drawn + self.copied
 
-RECIPES = {one.name: one for one in (Recipe("reviser-105k", "105k"),)}
+
+RECIPES = {
+    one.name: one for one in (Recipe("reviser-380k", "380k", 6_000_000, 1_200_000),)
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists what there is.
+
+    >>> recipe("reviser-380k").base
+    '380k'
+    """
+    if name not in RECIPES:
+        raise ValueError(f"reviser {name!r} is unknown; there are {list(RECIPES)}")
+    return RECIPES[name]
 
 
 def corpus(recipe: Recipe, folder: Path, on_progress: Callable[[int], None]) -> Corpus:
-    """The recipe's trajectories, kept in `folder` for the next run."""
-    path = (
-        folder
-        / f"trajectories-{recipe.base}-{recipe.keep}-{recipe.seed}-{recipe.tokens}.npz"
+    """What the recipe reads, kept in `folder` for the next run."""
+    key = (
+        f"{recipe.base}-{recipe.contexts}-{recipe.seed}-{recipe.drawn}-{recipe.copied}"
     )
+    path = folder / f"trajectories-{key}.npz"
     if not path.exists():
-        made = trajectories.draw(
-            ladder.load(recipe.base), recipe.tokens + 100_000, keep=recipe.keep,
+        drawn = trajectories.draw(
+            ladder.load(recipe.base),
+            recipe.drawn + 100_000,
+            contexts=recipe.contexts,
             seed=recipe.seed,
             on_progress=on_progress,
-        )  # fmt: skip
+        )
+        copies = copying.draw(recipe.copied, seed=recipe.seed)
+        made = copying.mixed(copies, drawn, seed=recipe.seed)
         folder.mkdir(parents=True, exist_ok=True)
         partial_path = path.with_suffix(".partial.npz")
         np.savez(partial_path, **vars(made))
@@ -75,25 +110,27 @@ def train(
     on_data: Callable[[int], None] = lambda tokens: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
-    """Tune the rung; returns its folder, a Hugging Face checkpoint."""
+    """Tune the rung; returns its folder, a Hugging Face checkpoint with a model card.
+
+    A finished one is not made again.
+    """
     target = folder / recipe.name
     if target.exists():
         return target
     data = corpus(recipe, folder / "corpus", on_data)
-    shape = replace(
-        rung(recipe.base), name=recipe.name, learning_rate=recipe.learning_rate
-    )
-    run = Run(shape, data, device)
+    shape = REVISERS[recipe.name]
+    run = Run(shape, data, device, decay=DECAY)
     weights = load_file(ladder.path(recipe.base) / "model.safetensors")
     run.model.load_state_dict({k: w.float() for k, w in weights.items()}, strict=False)
     run.until(recipe.tokens, recipe.tokens, on_progress)
-
-    def note(partial_folder: Path) -> None:
-        record = asdict(run.progress) | asdict(recipe) | {
-            "parameters": shape.parameters
-        }  # fmt: skip
-        text = json.dumps(record, indent=1)
-        (partial_folder / "training.json").write_text(text + "\n")
-
-    checkpoint.save(run.model, shape, target, add=note)
+    checkpoint.save(run.model, shape, target, add=partial(_note, run, recipe))
     return target
+
+
+def _note(run: Run, recipe: Recipe, folder: Path) -> None:
+    record = asdict(run.progress) | asdict(recipe) | {
+        "parameters": rung(recipe.name).parameters,
+        "learning_rate": rung(recipe.name).learning_rate,
+    }  # fmt: skip
+    (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    card.write(folder)

@@ -1,10 +1,11 @@
-"""Trajectories to learn revision from: wrong attempts, then a right one.
+"""Trajectories to learn revision from: attempts of the policy, then a right one.
 
-After Snell et al. (2408.03314, sec. 6.1 and appendix H): up to four wrong attempts of
-the policy stand before a right one, the last of them close to it by edit distance, so
-that the right one is a correction and no coincidence. Only the right one is learned.
-Theirs never see a right attempt in the context, and the reviser spoils many; in a share
-of ours the last attempt is right and is to be kept (LOG.md has both measured).
+Only the last attempt is learned. With "wrong" contexts, after Snell et al.
+(2408.03314, sec. 6.1 and appendix H): up to four wrong attempts stand before a right
+one, the last of them close to it by edit distance, so that the right one is a
+correction and no coincidence. A reviser that never saw a right attempt spoils many.
+With "sampled" contexts the attempts are what the policy writes, right or wrong, as
+often as it does; a right one that stands last is written again (LOG.md has both).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -27,7 +29,9 @@ from tts_lab.traces import Problem
 from tts_lab.verifiers.exact import Exact
 
 PROBLEMS_AT_ONCE = 1000
-COMPARED = 8  # wrong attempts of which the closest is taken
+COMPARED = 8  # attempts of which the closest is taken
+
+Contexts = Literal["sampled", "wrong"]
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -67,12 +71,35 @@ def trajectory(
     return [*chosen, near, right]
 
 
+def revision(
+    attempts: Sequence[tuple[str, bool]], right: Sequence[str], rng: random.Random
+) -> list[str]:
+    """The attempts as they are, then the last one again if right, or a right one.
+
+    Of the right ones the closest to the last attempt; any when there is no attempt.
+
+    >>> revision([("#80", False)], ["#185", "#81"], random.Random(0))
+    ['#80', '#81']
+    >>> revision([("#80", False), ("#185", True)], ["#81"], random.Random(0))
+    ['#80', '#185', '#185']
+    """
+    texts = [text for text, _ in attempts]
+    if not attempts:
+        return [rng.choice(right)]
+    last, is_right = attempts[-1]
+    if is_right:
+        return [*texts, last]
+    some = list(dict.fromkeys(right))
+    compared = rng.sample(some, min(COMPARED, len(some)))
+    return [*texts, min(compared, key=lambda text: edit_distance(text, last))]
+
+
 def draw(
     policy: Proposer,
     n_tokens: int,
     *,
+    contexts: Contexts = "sampled",
     samples: int = 16,
-    keep: float = 0.0,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda tokens: None,
 ) -> Corpus:
@@ -83,12 +110,11 @@ def draw(
     policy : Proposer
         Writes the attempts.
     n_tokens : int
+    contexts : str
+        "sampled" or "wrong", see above.
     samples : int
         Attempts at each problem. Where none is right, the domain's own right trace
         ends the trajectory.
-    keep : float
-        The share of trajectories, where there is a right attempt to see, in which it
-        stands last and is written again.
     seed : int
     on_progress : callable
         Called with the tokens there are.
@@ -97,7 +123,16 @@ def draw(
     -------
     Corpus
         What `tts_lab.ladder.train` reads: only the last attempt is a target.
+
+    Raises
+    ------
+    ValueError
+        For other contexts.
     """
+    if contexts not in get_args(Contexts):
+        raise ValueError(
+            f"contexts is {contexts!r}; accepted are {list(get_args(Contexts))}"
+        )
     rng = random.Random(seed)
     kinds = list(MIXTURE)
     streams = {k: problems.examples(*k, split="train", seed=seed + 1) for k in kinds}
@@ -117,16 +152,16 @@ def draw(
         )  # fmt: skip
         batch += 1
         for outcome in outcomes:
-            done = [(t.text, score) for t, score in outcome.value if t.finished]
-            right = [text for text, score in done if score == 1]
-            wrong = [text for text, score in done if score != 1]
-            for attempts in rng.sample(range(WINDOW + 1), 3):
-                end = rng.choice(right) if right else known[outcome.problem]
-                if right and attempts and rng.random() < keep:
-                    some = rng.sample(wrong, min(attempts - 1, len(wrong)))
-                    texts = [*some, end, end]
+            done = [(t.text, score == 1) for t, score in outcome.value if t.finished]
+            right = [text for text, is_right in done if is_right]
+            right = right or [known[outcome.problem]]
+            wrong = [text for text, is_right in done if not is_right]
+            for attempts in range(WINDOW + 1):
+                if contexts == "wrong":
+                    texts = trajectory(wrong, rng.choice(right), attempts, rng)
                 else:
-                    texts = trajectory(wrong, end, attempts, rng)
+                    seen = rng.sample(done, min(attempts, len(done)))
+                    texts = revision(seen, right, rng)
                 piece, answer = encode(outcome.problem, texts)
                 pieces.append(piece)
                 answers.append(answer)
