@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tts_lab.grid import matched, store, tables
+from tts_lab.grid import matched, options, store, tables
 
 PROBLEMS, SAMPLES = 30, 16
 
@@ -35,5 +35,5 @@ def write(folder: Path, *, domain: str = "chains", greedy: float = 0.6) -> None:
 
 def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let the grid be read from another folder."""
-    for function in (store.pools, tables.pools):
+    for function in (store.pools, tables.pools, options.difficulty):
         monkeypatch.setitem(function.__kwdefaults__, "folder", folder)
