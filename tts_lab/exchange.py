@@ -90,6 +90,29 @@ def longer_training(m: float, r: float) -> float:
     return m + (m - 1) * r / 3
 
 
+def ratio_at(m: float, k: float) -> float:
+    """The R at which k times the inference is a match for a model M times larger.
+
+    `multiplier` the other way round: 3 (M - 1) / (k - M). With a smaller R the smaller
+    model may spend more than that; k of M or less is a match at no R.
+
+    Raises
+    ------
+    ValueError
+        If m is not above 1, or k not above m.
+
+    Examples
+    --------
+    >>> round(ratio_at(14, 256), 3), round(multiplier(14, ratio_at(14, 256)))
+    (0.161, 256)
+    """
+    if not (m > 1 and math.isfinite(m)):
+        raise ValueError(f"m is {m!r}; accepted is above 1")
+    if not k > m:
+        raise ValueError(f"k is {k!r}; accepted is above m = {m!r}")
+    return 3 * (m - 1) / (k - m)
+
+
 @dataclass(frozen=True)
 class Price:
     """What an API asked, on a day, in US dollars per attempt at one issue.
@@ -106,6 +129,14 @@ class Price:
     def total(self, issues: int = 300) -> float:
         """Dollars for all attempts at all issues."""
         return self.per_attempt * self.attempts * issues
+
+    def per_solved(self) -> float:
+        """Dollars for each issue that is solved in the end.
+
+        >>> [round(price.per_solved(), 2) for price in PRICES]
+        [0.12, 0.54, 0.64]
+        """
+        return self.per_attempt * self.attempts / self.solved
 
 
 _JULY = date(2024, 7, 1)
@@ -144,6 +175,9 @@ class Exchange:
     relative : float
         The difference as a share of the larger model's accuracy; NaN when that is 0.
     problems : int
+    relative_low, relative_high : float
+        Its 95% interval, both models resampled together; infinite where the larger
+        model is right about nothing in a resample.
     """
 
     ratio: float
@@ -155,6 +189,8 @@ class Exchange:
     low: float
     high: float
     problems: int
+    relative_low: float = math.nan
+    relative_high: float = math.nan
 
     @property
     def relative(self) -> float:
@@ -236,11 +272,17 @@ def _one(
     seed: int,
 ) -> Exchange:
     budget = multiplier(m, ratio)
-    mine = at_budget(table, budget)[rows]
-    gap = mine - large[rows]
+    mine, theirs = at_budget(table, budget)[rows], large[rows]
+    gap = mine - theirs
+    # the same seed draws the same problems for both
     draws = bootstrap_means(gap[:, None], seed=seed)[:, 0]
+    greedy = bootstrap_means(theirs[:, None], seed=seed)[:, 0]
     low, high = percentile_interval(draws, 0.95)
+    worth = np.where(draws == 0, 0.0, np.inf)  # 0 of 0 is no difference
+    share = np.sort(np.divide(draws, greedy, out=worth, where=greedy > 0))
+    tail = len(share) // 40
     return Exchange(
-        ratio, number, budget, float(mine.mean()), float(large[rows].mean()),
+        ratio, number, budget, float(mine.mean()), float(theirs.mean()),
         float(gap.mean()), float(low), float(high), len(rows),
+        float(share[tail]), float(share[-1 - tail]),
     )  # fmt: skip

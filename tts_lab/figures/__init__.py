@@ -12,6 +12,7 @@ and `tts_lab.laws`.
 
 from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled, spent
 from tts_lab.figures.curves import coverage, curve_shift, power_law
+from tts_lab.figures.exchange import exchange, matched_budgets
 from tts_lab.figures.picture import Picture, text
 from tts_lab.figures.searches import bins, race, verifiers
 from tts_lab.figures.shares import shares
@@ -25,7 +26,9 @@ __all__ = [
     "coverage",
     "curve_shift",
     "distinct",
+    "exchange",
     "log_ticks",
+    "matched_budgets",
     "plain",
     "power_law",
     "race",

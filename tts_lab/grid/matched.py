@@ -27,7 +27,7 @@ def times_larger(pair: str) -> float:
     """M: parameters of the larger model by those of the smaller.
 
     >>> round(times_larger("105k and 1.5m"), 1)
-    14.7
+    14.2
     """
     small, large = _checked(pair)
     return store.parameters(large) / store.parameters(small)

@@ -5,12 +5,14 @@ Nothing else in the package imports this folder.
 """
 
 from tts_lab.widgets.coverage import CoverageExplorer
+from tts_lab.widgets.exchange import ExchangeExplorer
 from tts_lab.widgets.lab import StrategyLab
 from tts_lab.widgets.race import StrategyRace
 from tts_lab.widgets.runner import Runner, Status, Task
 
 __all__ = [
     "CoverageExplorer",
+    "ExchangeExplorer",
     "Runner",
     "Status",
     "StrategyLab",

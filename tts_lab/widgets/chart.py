@@ -151,9 +151,9 @@ def short(problem: Problem, length: int = 44) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def svg(height: int, words: str, inside: str) -> str:
+def svg(height: int, words: str, inside: str, *, width: int = WIDTH) -> str:
     return (
-        f'<svg class="tts-svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'<svg class="tts-svg" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="{escape(words)}">{inside}</svg>'
     )
 

@@ -1,0 +1,97 @@
+"""Numbers that papers print, read from the files of `tts_lab/data/published`.
+
+Each file says in its first lines where its numbers are from. Promises: a number that
+two readings of a figure disagree about stays two numbers. Not covered: judging them.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tts_lab.exchange import RATIOS
+
+FOLDER = Path(__file__).parent / "data" / "published"
+#: the panels of Snell et al. Fig. 1, and what they are called
+PANELS = {"revisions": "revisions", "prm_search": "PRM search"}
+_RATIO = dict(zip(("<<1", "~1", ">>1"), RATIOS, strict=True))
+_BIN = {"easy": 0, "medium": 1, "hard": 2}
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """A bar of Snell et al. Fig. 1: small with test-time compute against 14x larger.
+
+    Attributes
+    ----------
+    panel : str
+        "revisions" or "prm_search".
+    ratio : float
+        R.
+    bin : int
+        0 is easy, 1 medium, 2 hard.
+    readings : tuple of float
+        Relative improvement, as shares; one where the readings agree.
+    """
+
+    panel: str
+    ratio: float
+    bin: int
+    readings: tuple[float, ...]
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the number is known."""
+        return len(self.readings) == 1
+
+
+@cache
+def improvements(panel: str) -> tuple[Improvement, ...]:
+    """The nine bars of a panel, by ratio and then by difficulty.
+
+    Parameters
+    ----------
+    panel : str
+        Of `PANELS`.
+
+    Returns
+    -------
+    tuple of Improvement
+
+    Raises
+    ------
+    ValueError
+        For another panel.
+
+    References
+    ----------
+    Snell et al. (2408.03314) Fig. 1: PaLM 2-S* on MATH.
+
+    Examples
+    --------
+    >>> [one.readings for one in improvements("revisions")[:3]]
+    [(0.216,), (0.278,), (0.118,)]
+    >>> improvements("prm_search")[1]
+    Improvement(panel='prm_search', ratio=0.16, bin=1, readings=(-0.056, 0.022))
+    """
+    if panel not in PANELS:
+        raise ValueError(f"panel {panel!r} is unknown; there are {list(PANELS)}")
+    found: dict[tuple[float, int], dict[float, None]] = {}
+    unresolved = set()
+    path = FOLDER / "snell_fig1_flops_matched.csv"
+    lines = path.read_text("utf-8").splitlines()
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        if row["panel"] == panel:
+            key = _RATIO[row["ratio_R"]], _BIN[row["difficulty"]]
+            share = round(float(row["rel_improvement_pct"]) / 100, 6)
+            found.setdefault(key, {})[share] = None
+            if row["status"] == "unresolved":
+                unresolved.add(key)
+    for key, readings in found.items():
+        if (key in unresolved) != (len(readings) > 1):
+            raise ValueError(f"{path.name}: {key} has {list(readings)} and its status")
+    return tuple(
+        Improvement(panel, *key, tuple(readings)) for key, readings in found.items()
+    )
