@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tts_lab.strategies.revision import ATTEMPT, CLOSED, ROOM, WINDOW
+from tts_lab.strategies.revision import WINDOW, context
 from tts_lab.traces import Problem
 
 
@@ -35,10 +35,7 @@ def shown(problem: Problem, attempts: Sequence[str]) -> str:
     >>> shown(Problem("chains", "47+38\\n"), [])
     ''
     """
-    closed = [text + CLOSED for text in attempts]
-    while closed and sum(map(len, closed)) > ROOM - ATTEMPT - 2 * len(problem.prompt):
-        closed.pop(0)
-    return "".join([*closed, problem.prompt]) if closed else ""
+    return context(problem.prompt, attempts, window=max(len(attempts), 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

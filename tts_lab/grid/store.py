@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from tts_lab import ladder, problems
 from tts_lab.bootstrap import FloatArray, IntArray
+from tts_lab.ladder.rungs import rung
 from tts_lab.subsets import Pool
 from tts_lab.traces import Problem
 
@@ -243,14 +244,24 @@ def policy_folder(name: str) -> Path:
     return ladder.folder(name)
 
 
-@cache
 def parameters(policy: str) -> int:
-    """Weights of a policy."""
-    return ladder.load(policy_folder(policy)).size.parameters
+    """Weights of a policy.
+
+    >>> parameters("27k-1500000")
+    27296
+    """
+    base, _, tokens = policy.rpartition("-")
+    return rung(base if base and tokens.isdecimal() else policy).parameters
 
 
 @cache
 def _verifier_parameters(name: str) -> int:
+    """As on the shipped table, so that no model is loaded for it; or of the model."""
+    from tts_lab.prm.report import shipped
+
+    known = {row.verifier: row.parameters for row in shipped()}
+    if name in known:
+        return known[name]
     from tts_lab.verifiers import library
 
     size = getattr(library.load(name), "size", None)

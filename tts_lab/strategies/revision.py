@@ -29,7 +29,13 @@ ROOM = 255  # characters of problem, context, problem again and attempt
 SPARE = 8  # characters by which an attempt may be longer than those before it
 
 
-def context(prompt: str, attempts: Sequence[str], room: int | None = None) -> str:
+def context(
+    prompt: str,
+    attempts: Sequence[str],
+    room: int | None = None,
+    *,
+    window: int = WINDOW,
+) -> str:
     """What stands between the problem and the next attempt: the last ones that fit.
 
     Parameters
@@ -39,6 +45,8 @@ def context(prompt: str, attempts: Sequence[str], room: int | None = None) -> st
     room : int, optional
         Characters that prompt, attempts and the prompt again may have; by default so
         many that an attempt as long as the longest so far fits behind them.
+    window : int
+        Attempts at most.
 
     Examples
     --------
@@ -52,7 +60,7 @@ def context(prompt: str, attempts: Sequence[str], room: int | None = None) -> st
     if room is None:
         room = ROOM - SPARE - max(map(len, attempts), default=0)
     kept = ""
-    for text in reversed(attempts[-WINDOW:]):
+    for text in reversed(attempts[-window:]):
         if len(text) + len(CLOSED) + len(kept) > room - 2 * len(prompt):
             break
         kept = text + CLOSED + kept
