@@ -27,7 +27,7 @@ def pools(right, scores, *, policy="105k", domain="chains"):
 def chains(count, steps, *, rng):
     right = rng.random((10, count, steps)) < 0.4
     return store.Chains(
-        "105k", "chains", "prm-a", np.where(right, 0, 1), right,
+        "105k", "chains", "prm-a", np.arange(10), np.where(right, 0, 1), right,
         rng.random(right.shape), np.full(right.shape, 20),
         np.broadcast_to(30 * (np.arange(steps) > 0), right.shape), 0,
     )  # fmt: skip
@@ -206,9 +206,9 @@ def test_a_live_grid_is_what_the_recipe_runs(tmp_path):
 
 
 def test_chains_are_stored_chain_by_chain():
-    some = problems.evaluation_set("chains", 1, 2)
-    made = recipe.revise("105k", "chains", 2, 3, per_level=2, verifier="exact",
-                         some=some)  # fmt: skip
+    rows = store.rows("chains", 1, some=(4, 6))
+    made = recipe.revise("105k", "chains", 2, 3, rows, verifier="exact")
+    assert made.rows.tolist() == [0, 100]
     assert made.right.shape == (2, 2, 3)
     assert np.array_equal(made.right, made.score >= 0.5)  # the exact verifier's
     assert (made.seen[:, :, 0] == 0).all() and (made.seen[:, :, 1] > 0).all()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tts_lab import ladder, strategies
+from tts_lab.bootstrap import IntArray
 from tts_lab.grid import store, tables
 from tts_lab.problems import domain as module_of
 from tts_lab.race import chooser, finished, options
@@ -36,8 +37,8 @@ POOLS: dict[str, tuple[int, tuple[str, ...]]] = {
     "380k": (64, ("prm-a",)),
     "812k": (64, ("prm-a",)),
     "1.5m": (64, ("prm-a", "prm-x")),
-    "27k-1500000": (256, ()),
-    "380k-1500000": (16, ()),
+    "105k-3000000": (256, ()),
+    "1.5m-3000000": (16, ()),
 }
 
 
@@ -65,9 +66,10 @@ SEARCHES = (
 )  # fmt: skip
 
 
-#: of revisers: chains and steps of each run, problems of each level
+#: of revisers: chains and steps of each run
 SHAPES = ((128, 4), (16, 16), (4, 128))
-REVISED = {"reviser-380k": {"chains": 30, "countdown": 30}}
+#: levels that fit twice into a context, and problems of each
+REVISED = {"reviser-380k": {"chains": ((4, 5, 6), 40), "countdown": ((2, 3, 4, 5), 30)}}
 
 
 def sample(
@@ -150,11 +152,12 @@ def search(
 
 
 def revise(
-    reviser: str, domain: str, chains: int, steps: int, *, per_level: int,
-    verifier: str = "prm-a", seed: int = SEED, some: Sequence[Problem] | None = None,
+    reviser: str, domain: str, chains: int, steps: int, rows: IntArray, *,
+    verifier: str = "prm-a", seed: int = SEED,
 ) -> store.Chains:  # fmt: skip
-    """Write chains of revisions of every problem."""
-    chosen = store.evaluated(domain, per_level) if some is None else list(some)
+    """Write chains of revisions of some of the grid's problems."""
+    every = store.evaluated(domain)
+    chosen = [every[i] for i in rows.tolist()]
     outcomes = run(
         partial(revision.revise, n=chains * steps, chains=chains), chosen,
         proposer=ladder.load(store.policy_folder(reviser)), verifier=Exact(), seed=seed,
@@ -179,19 +182,20 @@ def revise(
         return np.array(values).reshape(len(chosen), chains, steps)
 
     return store.Chains(
-        reviser, domain, verifier, shaped(answer), shaped(right), shaped(score),
+        reviser, domain, verifier, rows, shaped(answer), shaped(right), shaped(score),
         shaped(tokens), shaped(seen), seed,
     )  # fmt: skip
 
 
 def _measure_revisions(folder: Path, say: Callable[[str], object]) -> None:
     for reviser, share in REVISED.items():
-        for domain, per_level in share.items():
+        for domain, (levels, per_level) in share.items():
+            rows = store.rows(domain, per_level, some=levels)
             for chains, steps in SHAPES:
                 name = f"chains-{reviser}-{domain}-{chains}.npz"
                 if (folder / name).exists():
                     continue
-                made = revise(reviser, domain, chains, steps, per_level=per_level)
+                made = revise(reviser, domain, chains, steps, rows)
                 store.write_chains(made, folder=folder)
                 first, last = made.right[:, :, 0].mean(), made.right[:, :, -1].mean()
                 say(f"{reviser} on {domain}, {chains} x {steps}: {first:.3f} at the "

@@ -10,7 +10,7 @@ its scores and its tokens.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -48,7 +48,13 @@ def levels(domain: str, per_level: int | None = None) -> IntArray:
     return np.repeat(LEVELS[domain], each)
 
 
-def rows(domain: str, per_level: int, of: int | None = None) -> IntArray:
+def rows(
+    domain: str,
+    per_level: int,
+    of: int | None = None,
+    *,
+    some: Sequence[int] | None = None,
+) -> IntArray:
     """Which of the grid's problems a part with fewer of each level is about.
 
     Parameters
@@ -57,12 +63,15 @@ def rows(domain: str, per_level: int, of: int | None = None) -> IntArray:
     per_level : int
     of : int, optional
         Problems of each level that the grid has, when it is not the shipped one.
+    some : sequence of int, optional
+        Levels; all of the grid by default.
 
     >>> rows("countdown", 2).tolist()
     [0, 1, 60, 61, 120, 121, 180, 181]
     """
     each = PER_LEVEL[domain] if of is None else of
-    first = np.arange(len(LEVELS[domain]))[:, None] * each
+    wanted = LEVELS[domain] if some is None else some
+    first = np.array([LEVELS[domain].index(one) for one in wanted])[:, None] * each
     return (first + np.arange(per_level)).ravel()
 
 
@@ -148,6 +157,8 @@ class Chains:
     Attributes
     ----------
     reviser, domain, verifier : str
+    rows : (P,) int array
+        Which of the grid's problems.
     answer : (P, chains, steps) int array
     right : (P, chains, steps) bool array
     score : (P, chains, steps) float array
@@ -161,6 +172,7 @@ class Chains:
     reviser: str
     domain: str
     verifier: str
+    rows: IntArray
     answer: IntArray
     right: npt.NDArray[np.bool_]
     score: FloatArray
@@ -235,8 +247,8 @@ def flops(
 def policy_folder(name: str) -> Path:
     """The folder of a policy: a rung, a reviser, or a rung's checkpoint.
 
-    >>> policy_folder("27k-1500000").name
-    '27k-1500000'
+    >>> policy_folder("105k-3000000").name
+    '105k-3000000'
     """
     base, _, tokens = name.rpartition("-")
     if base and tokens.isdecimal():
@@ -247,8 +259,8 @@ def policy_folder(name: str) -> Path:
 def parameters(policy: str) -> int:
     """Weights of a policy.
 
-    >>> parameters("27k-1500000")
-    27296
+    >>> parameters("105k-3000000")
+    104768
     """
     base, _, tokens = policy.rpartition("-")
     return rung(base if base and tokens.isdecimal() else policy).parameters
@@ -318,7 +330,7 @@ def chains(reviser: str, domain: str, *, folder: Path = FOLDER) -> list[Chains]:
     for path in there or [folder / f"chains-{reviser}-{domain}.npz"]:
         stored = read_arrays(path)
         found.append(Chains(
-            reviser, domain, str(stored["verifier"]),
+            reviser, domain, str(stored["verifier"]), stored["rows"].astype(np.int64),
             stored["answer"].astype(np.int64), stored["right"].astype(np.bool_),
             stored["score"].astype(np.float64), stored["tokens"].astype(np.int64),
             stored["seen"].astype(np.int64), int(stored["seed"]),
@@ -333,7 +345,7 @@ def write_chains(made: Chains, *, folder: Path = FOLDER) -> None:
         {"answer": made.answer.astype(np.int16), "right": made.right,
          "score": _three_digits(made.score), "tokens": made.tokens.astype(np.uint8),
          "seen": made.seen.astype(np.uint8), "seed": np.array(made.seed),
-         "verifier": np.array(made.verifier)},
+         "verifier": np.array(made.verifier), "rows": made.rows.astype(np.int16)},
     )  # fmt: skip
 
 
