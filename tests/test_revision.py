@@ -84,7 +84,7 @@ def test_contexts_hold_what_fits_the_newest_first():
     assert context(prompt, [long]) == long + CLOSED + prompt
     assert context(prompt, ["2", long]) == long + CLOSED + prompt  # the older is left
     assert context(prompt, [long + "1"]) == ""
-    assert context(prompt, ["2", "3"], room=20) == "2\n?\n3\n?\n" + prompt
+    assert context(prompt, ["2", "3"], room=20) == "3\n?\n2\n?\n" + prompt
 
 
 @pytest.mark.parametrize("lengths", [(90,), (60, 60), (40, 30, 20, 10), (7,) * 9])
@@ -171,10 +171,10 @@ def test_sampled_contexts_keep_what_is_right_and_mend_what_is_not(monkeypatch):
         problem = Problem("any", prompt + "\n")
         assert domain.check(problem, last)
         seen = attempts.split(CLOSED)[:-1]
-        if seen and domain.check(problem, seen[-1]):
-            assert last == seen[-1]
+        if seen and domain.check(problem, seen[0]):
+            assert last == seen[0]
             kept += 1
-        mended += bool(seen) and not domain.check(problem, seen[-1])
+        mended += bool(seen) and not domain.check(problem, seen[0])
     assert kept > 3 and mended > 10
 
 
@@ -183,13 +183,13 @@ def test_other_contexts_are_quoted():
         trajectories.draw(Scripted(counting), 10, contexts="right")
 
 
-def test_copies_end_with_what_stands_last_before():
+def test_copies_end_with_the_newest_before_them():
     made = copying.draw(5_000, seed=1)
     for i in range(len(made)):
         piece = made.tokens[made.starts[i] : made.starts[i + 1]].tobytes()
         before = tokenizer.decode(piece[1 : made.answers[i]])
         last = tokenizer.decode(piece[made.answers[i] : -1])
-        assert before.split(CLOSED)[-2].endswith(last)
+        assert before.split(CLOSED)[0].endswith(last)  # the newest stands first
         assert len(piece) <= CONTEXT
 
 

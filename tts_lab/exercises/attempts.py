@@ -31,7 +31,7 @@ def shown(problem: Problem, attempts: Sequence[str]) -> str:
     Examples
     --------
     >>> shown(Problem("chains", "47+38\\n"), ["#9", "47+38=84\\n#84"])
-    '#9\\n?\\n47+38=84\\n#84\\n?\\n47+38\\n'
+    '47+38=84\\n#84\\n?\\n#9\\n?\\n47+38\\n'
     >>> shown(Problem("chains", "47+38\\n"), [])
     ''
     """
@@ -85,7 +85,9 @@ def cause(seen: Sequence[Attempt], own: Sequence[Attempt]) -> str:
             "keep one list for each"
         )
     if len(own) > 1 and seen in (right[::-1], own[::-1]):
-        return "the newest comes first; the oldest does, the newest stands last"
+        return (
+            "the attempts are handed over newest first; `shown` takes the oldest first"
+        )
     if len(seen) > WINDOW:
         return (
             f"{len(seen)} attempts are seen; the model has learnt from {WINDOW} at "

@@ -176,7 +176,7 @@ class Talk:
                 "problem is stated again behind them: `shown` does it",
             )
         seen = []
-        for piece in text.removesuffix(CLOSED + prompt).split(CLOSED):
+        for piece in reversed(text.removesuffix(CLOSED + prompt).split(CLOSED)):
             if piece not in self.known:
                 why = "attempts are seen as they were written, whole and unchanged"
                 if piece.startswith(prompt):

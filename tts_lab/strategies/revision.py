@@ -1,8 +1,8 @@
 """Sequential revision: attempts that see the attempts before them.
 
 A model that learned to revise (`tts_lab.revise`) gets the problem and its last
-attempts, each closed by a line with a question mark, then the problem once more, and
-writes the next. (Stated again, the problem is as near as in pretraining; without that,
+attempts, the newest first, each closed by a line with a question mark, then the problem
+once more, and writes the next. (Stated again, the problem is as near as in pretraining; without that,
 every attempt with a context was weaker than one without, see LOG.md.) Policies:
 
 - A chain is a sequence of attempts; each sees the last `WINDOW` of its chain, fewer
@@ -38,6 +38,9 @@ def context(
 ) -> str:
     """What stands between the problem and the next attempt: the last ones that fit.
 
+    The newest comes first: so it stands where the next attempt will, right behind the
+    problem.
+
     Parameters
     ----------
     prompt : str
@@ -51,7 +54,7 @@ def context(
     Examples
     --------
     >>> context("47+38\\n", ["#9", "#80"])
-    '#9\\n?\\n#80\\n?\\n47+38\\n'
+    '#80\\n?\\n#9\\n?\\n47+38\\n'
     >>> context("47+38\\n", ["#9", "#80"], room=18)
     '#80\\n?\\n47+38\\n'
     >>> context("47+38\\n", [])
@@ -63,7 +66,7 @@ def context(
     for text in reversed(attempts[-window:]):
         if len(text) + len(CLOSED) + len(kept) > room - 2 * len(prompt):
             break
-        kept = text + CLOSED + kept
+        kept += text + CLOSED
     return kept + prompt if kept else ""
 
 
