@@ -96,7 +96,7 @@ def test_shown_is_what_the_package_shows():
         (seeing(lambda own: own[:4]), "these are the first 4"),
         (seeing(lambda own: own[-1:]), "only the last 1 is seen"),
         (seeing(lambda own: own[-3:]), "only the last 3 is seen"),
-        (seeing(lambda own: own[-4:][::-1]), "newest first; `shown` takes the oldest"),
+        (seeing(lambda own: own[-4:][::-1]), "`shown` takes the oldest first"),
         (seeing(lambda own: own[-5:-1] or own), "the newest attempt is not seen"),
         (seeing(lambda own: [t for t in own if t.finished][-4:]), "cut off is left"),
         (seeing(lambda own: []), "begins at the bare problem"),

@@ -122,3 +122,10 @@ def test_the_command_says_and_writes_it(tmp_path, capsys):
     assert "M1 holds: " in out and "0 of them measured on this machine" in out
     assert main(["scoreboard", "--shipped", "--out", str(tmp_path / "s.md")]) == 0
     assert (tmp_path / "s.md").read_text() == page(shipped())
+
+
+def test_the_findings_of_the_first_nine_notebooks_are_measured():
+    named = [f"{letter}{i}" for letter, last in (("M", 8), ("S", 8), ("L", 7))
+             for i in range(1, last + 1)]  # fmt: skip
+    measured = {name.split("-")[0] for name in shipped()}
+    assert set(named) | {"H1", "X1"} <= measured

@@ -113,6 +113,39 @@ def ratio_at(m: float, k: float) -> float:
     return 3 * (m - 1) / (k - m)
 
 
+def instead_of_training(longer: float, r: float) -> float:
+    """By how much a model may multiply its inference instead of training longer.
+
+    The FLOPs of so many times the training tokens, spent on inference:
+    6 N d D + 2 N r D = 6 N D + 2 N k r D.
+
+    Parameters
+    ----------
+    longer : float
+        d, training tokens by those of the model as it is.
+    r : float
+        Inference tokens for each pretraining token of the model as it is.
+
+    Returns
+    -------
+    float
+        k = 1 + 3 (d - 1) / r.
+
+    Raises
+    ------
+    ValueError
+        If longer is below 1 or r not above 0.
+
+    >>> [round(instead_of_training(4, r), 1) for r in RATIOS]
+    [57.2, 12.4, 1.4]
+    """
+    if not (longer >= 1 and math.isfinite(longer)):
+        raise ValueError(f"longer is {longer!r}; accepted is 1 or more")
+    if not r > 0:
+        raise ValueError(f"r is {r!r}; accepted is a number above 0")
+    return 1 + 3 * (longer - 1) / r
+
+
 @dataclass(frozen=True)
 class Price:
     """What an API asked, on a day, in US dollars per attempt at one issue.

@@ -247,8 +247,8 @@ def flops(
 def policy_folder(name: str) -> Path:
     """The folder of a policy: a rung, a reviser, or a rung's checkpoint.
 
-    >>> policy_folder("105k-3000000").name
-    '105k-3000000'
+    >>> policy_folder("380k-3000000").name
+    '380k-3000000'
     """
     base, _, tokens = name.rpartition("-")
     if base and tokens.isdecimal():
@@ -259,8 +259,8 @@ def policy_folder(name: str) -> Path:
 def parameters(policy: str) -> int:
     """Weights of a policy.
 
-    >>> parameters("105k-3000000")
-    104768
+    >>> parameters("380k-3000000")
+    380064
     """
     base, _, tokens = policy.rpartition("-")
     return rung(base if base and tokens.isdecimal() else policy).parameters

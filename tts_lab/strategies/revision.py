@@ -2,8 +2,9 @@
 
 A model that learned to revise (`tts_lab.revise`) gets the problem and its last
 attempts, the newest first, each closed by a line with a question mark, then the problem
-once more, and writes the next. (Stated again, the problem is as near as in pretraining; without that,
-every attempt with a context was weaker than one without, see LOG.md.) Policies:
+once more, and writes the next. (Stated again, the problem is as near as in pretraining;
+without that, every attempt with a context was weaker than one without, see LOG.md.)
+Policies:
 
 - A chain is a sequence of attempts; each sees the last `WINDOW` of its chain, fewer
   when the model's context is too short, the oldest left out first. Chains know nothing
