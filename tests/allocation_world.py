@@ -56,9 +56,8 @@ def write_grid(folder: Path, *, per_level: int = 8, n: int = 16) -> None:
     ease = np.linspace(0.95, 0.05, whole)
     for policy, verifiers in (("105k", ("prm-a", "prm-x")), ("380k", ("prm-a",))):
         right = rng.random((whole, n)) < ease[:, None]
-        answer = np.where(right, 0, 1 + np.arange(n) % 9)
-        scores = {v: 0.2 + 0.6 * right + 0.2 * rng.random((whole, n))
-                  for v in verifiers}  # fmt: skip
+        answer = np.where(right, 0, 1)
+        scores = {v: 0.05 * right + 0.95 * rng.random((whole, n)) for v in verifiers}
         tokens = np.full((whole, n), 20)
         made = store.Pools(
             policy, "countdown", answer, right, tokens, scores,
@@ -72,7 +71,7 @@ def write_grid(folder: Path, *, per_level: int = 8, n: int = 16) -> None:
     for verifier, share in (("prm-a", per_level), ("prm-x", per_level // 2)):
         mine = ease[store.rows("countdown", share)]
         for size in (4, 16):
-            for strategy, shift in (("beam search", 0.3), ("DVTS", -0.1)):
+            for strategy, shift in (("beam search", 0.4), ("DVTS", -0.1)):
                 right = tuple(np.clip(0.6 + shift - 0.5 * mine, 0, 1).tolist())
                 spent = (20.0 * size,) * len(mine)
                 cells.append(store.Cell(

@@ -4,12 +4,14 @@ a front end.
 Nothing else in the package imports this folder.
 """
 
+from tts_lab.widgets.allocation import AllocationExplorer
 from tts_lab.widgets.coverage import CoverageExplorer
 from tts_lab.widgets.lab import StrategyLab
 from tts_lab.widgets.race import StrategyRace
 from tts_lab.widgets.runner import Runner, Status, Task
 
 __all__ = [
+    "AllocationExplorer",
     "CoverageExplorer",
     "Runner",
     "Status",
