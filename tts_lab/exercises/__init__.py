@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tts_lab.exercises import (
+    allocating,
     averaging,
+    binning,
     choosing,
     estimator,
     extrapolating,
@@ -20,7 +22,9 @@ from tts_lab.exercises import (
     fitting,
     labelling,
     protocol,
+    saving,
     searching,
+    stopping_early,
     tail,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
@@ -44,6 +48,12 @@ _CHECKS: dict[str, Check] = {
     "auc_within": labelling.auc_within,
     "beam_search": searching.beam_search,
     "lookahead": searching.lookahead,
+    "quantile_bins": binning.quantile_bins,
+    "threshold_bins": binning.threshold_bins,
+    "choose_per_bin": allocating.choose_per_bin,
+    "two_folds": allocating.two_folds,
+    "times_less": saving.times_less,
+    "stopping": stopping_early.stopping,
 }
 
 
