@@ -95,6 +95,19 @@ def test_efficiency_is_against_the_baseline_that_is_chosen():
     assert f"{explorer.efficiency.value:.1f}×" in explorer.tiles.value
 
 
+def test_what_is_spent_of_a_budget_counts_too():
+    """The choice takes the cheapest where nothing helps, and is cheaper for it."""
+    hopeless = np.repeat([1.0, 0.0], 120)
+    rise = [Option.of(f"best-of-n, n = {n}", hopeless * v, n)
+            for n, v in ((1, 0.25), (4, 0.5), (16, 0.75))]  # fmt: skip
+    bins = quantiles(hopeless, bins=2)
+    explorer = AllocationExplorer(options=rise, difficulty=bins, budget=16)
+    assert explorer.efficiency.value == pytest.approx(1)
+    assert (explorer.allocation.cost.mean(), explorer.allocation.budget) == (8.5, 16)
+    assert re.search(rf"by what is spent: {16 / 8.5:.1f}×", explorer.text())
+    assert f"<b>{16 / 8.5:.1f}×</b>" in explorer.tiles.value
+
+
 def test_charging_the_estimate_costs_accuracy():
     explorer = made(budget=32)
     free, ratio = explorer.allocation, explorer.efficiency.value

@@ -53,7 +53,7 @@ class AllocationExplorer(Running):
     charged : bool
         Whether their cost is taken off every budget.
     unit : str
-        Of budgets: "samples", "tokens" or "flops" per problem.
+        Of budgets: "samples" (the default), "tokens" or "flops" per problem.
     verifiers : sequence of str, optional
         Those that options may use (with more than one the choice is reward-aware);
         by default the first that there is.
@@ -140,7 +140,7 @@ class AllocationExplorer(Running):
         there = self._source.offer(family, domain)
         settings = checked(
             Settings(
-                family, domain, unit or there.units[-1],
+                family, domain, unit or there.units[0],
                 binning or there.binnings[0], bins,
                 samples if samples is not None else there.samples[-1]
                 if there.samples else 0, charged,

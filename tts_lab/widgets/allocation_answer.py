@@ -8,7 +8,7 @@ showing it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 import numpy as np
@@ -105,12 +105,27 @@ class Answer:
         fitting = [a for a in self.base[name] if a.budget <= budget * (1 + 1e-9)]
         return fitting[-1] if fitting else None
 
-    def efficiency(self, kind: str, name: str, budget: float) -> Efficiency | None:
-        """Against what the baseline reaches within a budget."""
+    def efficiency(
+        self, kind: str, name: str, budget: float, *, spent: bool = False
+    ) -> Efficiency | None:
+        """Against what the baseline reaches within a budget.
+
+        Parameters
+        ----------
+        kind, name : str
+            Of bins; of the baseline.
+        budget : float
+        spent : bool
+            By what the choice spends of its budgets. A budget is a limit for each bin,
+            and where nothing helps the cheapest option is taken.
+        """
         of = self.baseline(name, budget)
         if of is None or not self.ours[kind]:
             return None
-        ours = self.ours[kind]
+        ours = list(self.ours[kind])
+        if spent:
+            ours = [replace(one, budget=float(one.cost.mean())) for one in ours]
+            ours.sort(key=lambda one: one.budget)
         value, low, high = efficiency(ours, self.base[name], of.budget)
         return Efficiency(value, low, high, ours[0].accuracy >= of.accuracy, of)
 

@@ -39,7 +39,6 @@ def status(state: Status, answer: Answer, kind: str, budget: float) -> str:
 def tiles(answer: Answer, kind: str, baseline: str, budget: float) -> str:
     """The numbers at the budget."""
     ours, base = answer.at(kind, budget), answer.baseline(baseline, budget)
-    ratio = answer.efficiency(kind, baseline, budget)
     values = []
     for name, one in ((f"compute-optimal, {kind}", ours), (baseline, base)):
         if one is None:
@@ -48,13 +47,12 @@ def tiles(answer: Answer, kind: str, baseline: str, budget: float) -> str:
         spent = answer.said(float(one.cost.mean()))
         interval = f"[{one.low:.0%}, {one.high:.0%}]"
         values.append((name, f"{one.accuracy:.1%}", f"{interval} for {spent}"))
-    name = f"{baseline} ÷ compute-optimal"
-    if ratio is None:
-        values.append((name, "–", ""))
-    else:
-        words = ratio.words().replace("at least ", "≥ ")
-        number, _, interval = words.partition(" [")
-        values.append((name, number, f"[{interval}"))
+    for as_spent, more in ((False, ""), (True, ", as spent")):
+        ratio = answer.efficiency(kind, baseline, budget, spent=as_spent)
+        words = ratio.words().replace("at least ", "≥ ") if ratio else "–"
+        number, _, rest = words.partition(" [")
+        title = f"{baseline} ÷ compute-optimal{more}"
+        values.append((title, number, f"[{rest}" if rest else ""))
     estimate = answer.said(answer.study.estimate[kind])
     charged = "charged" if answer.settings.charged else "not charged"
     values.append(("cost of the estimate", estimate, charged))
@@ -69,8 +67,8 @@ def under(answer: Answer, baseline: str) -> str:
     """What the ratio means, under the tiles."""
     words = (
         f"{baseline} ÷ compute-optimal: what {baseline} spends within the budget, by "
-        f"what the choice needs for the same accuracy. Costs are in "
-        f"{answer.scale[1]}."
+        "the budget that the choice needs for the same accuracy, or by what it spends "
+        f"of that (the budget is a limit for each bin). Costs: {answer.scale[1]}."
     )
     return f'<div class="tts-under">{escape(words)}</div>'
 
@@ -98,11 +96,14 @@ def rows(
         lines.append(
             f"  {name}: {said(answer, one) if one else 'nothing within the budget'}"
         )
-    ratio = answer.efficiency(kind, baseline, budget)
-    if ratio is not None:
-        lines.append(
-            f"  {baseline} ÷ compute-optimal at equal accuracy: {ratio.words()}"
-        )
+    for spent in (False, True):
+        ratio = answer.efficiency(kind, baseline, budget, spent=spent)
+        if ratio is not None:
+            words = ", by what is spent" if spent else ""
+            lines.append(
+                f"  {baseline} ÷ compute-optimal at equal accuracy{words}: "
+                f"{ratio.words()}"
+            )
     allocation = answer.at(kind, budget)
     difficulty = answer.study.difficulty[kind]
     for b, name in enumerate(bin_names(difficulty.bins)):
