@@ -100,7 +100,8 @@ def bins(
     """A row for each bin: every kind of strategy, and which option is chosen."""
     kept = {name: own for name, own in shares.items()
             if not all(isnan(share.value) for share in own)}  # fmt: skip
-    height = max(ROW * len(kept) + 14, 46)
+    written = [_lines(own) for own in chosen(allocation)] if allocation else []
+    height = max(ROW * len(kept) + 14, 46, *(14 * len(own) + 12 for own in written))
     bottom = 24 + height * len(names)
     parts = [text(END + 22, 14, "chosen", "tts-name")]
     for share in (0, 0.25, 0.5, 0.75, 1):
@@ -114,7 +115,7 @@ def bins(
         top = 24 + b * height
         problems = next(iter(shares.values()))[b].problems
         winners = kinds(allocation)[b] if allocation and problems else ()
-        options = chosen(allocation)[b] if allocation and problems else ()
+        lines = written[b] if written and problems else []
         parts.append(f'<path class="tts-base" d="M0 {top}H{WIDTH}"/>')
         parts.append(text(0, top + height / 2 - 2, name, "tts-name"))
         parts.append(text(0, top + height / 2 + 13, f"{problems} problems",
@@ -132,11 +133,6 @@ def bins(
                 f'd="M{_x(one.low):.1f} {y}H{_x(one.high):.1f}"/>'
                 f"{shape(places[kind], _x(one.value), y)}</g>"
             )
-        lines = [
-            line
-            for i, option in enumerate(options)
-            for line in _wrapped(f"or {option}" if i else option)
-        ]
         first = top + height / 2 + 4 - 7 * (len(lines) - 1)
         for i, line in enumerate(
             lines or ["the estimate costs more" if problems else "no problems"]
@@ -251,7 +247,16 @@ def _share(one: BinShare) -> str:
     return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}] of {one.problems} problems"
 
 
-def _wrapped(option: str, length: int = 34) -> list[str]:
+def _lines(options: Sequence[str]) -> list[str]:
+    """The options that the folds chose, on short lines."""
+    return [
+        line
+        for i, option in enumerate(options)
+        for line in _wrapped(f"or {option}" if i else option)
+    ]
+
+
+def _wrapped(option: str, length: int = 38) -> list[str]:
     """An option's name on lines of such a length, broken at commas."""
     lines = [""]
     for part in option.split(", "):
