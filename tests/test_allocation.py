@@ -247,3 +247,13 @@ def test_what_cannot_be_exchanged_is_quoted():
         exchange.compare({0.5: [1]}, [1], [0], m=14)
     with pytest.raises(ValueError, match="one per problem"):
         exchange.compare({1: [1, 0]}, [1], [0], m=14)
+
+
+def test_a_bin_with_one_problem_takes_the_choice_of_all():
+    """It has nothing of its own to choose on; and it stays within the budget."""
+    bins = thresholds([0.9] + [0.05] * 9, at=(0.5, 0.1))
+    options = [Option.of("dear", [1] * 10, 9), Option.of("weak", [0] * 10, 1),
+               Option.of("good", [1] * 10, 2)]  # fmt: skip
+    [found] = compute_optimal(options, bins, [4], resamples=50)
+    assert {names[0] for names in found.choices} == {"good"}
+    assert (found.cost == 2).all() and found.accuracy == found.low == 1

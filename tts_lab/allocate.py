@@ -127,7 +127,8 @@ def compute_optimal(
     ----------
     options : sequence of Option
         An option may be taken when its mean cost over the bin's choosing problems is
-        within the budget. Of equally accurate ones the cheapest is taken.
+        within the budget. Of equally accurate ones the cheapest is taken. A bin
+        without choosing problems takes the choice of all bins together.
     difficulty : Difficulty
     budgets : sequence of float
         Mean cost per problem.
@@ -171,7 +172,7 @@ def compute_optimal(
     cost = np.array([option.cost for option in options])
     fold = folds_of(difficulty, folds=folds, seed=seed)
     parts = [
-        (np.flatnonzero((difficulty.bin == b) & (fold != f)),
+        (_train(difficulty, fold, f, b),
          np.flatnonzero((difficulty.bin == b) & (fold == f)))
         for f in range(folds)
         for b in range(difficulty.bins)
@@ -282,6 +283,12 @@ def efficiency(
     return value, float(low), float(high)
 
 
+def _train(difficulty: Difficulty, fold: IntArray, judged: int, bin: int) -> IntArray:
+    """What to choose on: the bin's problems of other folds; of all bins if none is."""
+    rows = np.flatnonzero((difficulty.bin == bin) & (fold != judged))
+    return rows if len(rows) else np.flatnonzero(fold != judged)
+
+
 def _choose(
     right: FloatArray,
     cost: FloatArray,
@@ -293,6 +300,7 @@ def _choose(
     chosen = np.empty((len(parts), len(weights)), np.int64)
     for i, (train, _) in enumerate(parts):
         share = weights[:, train].astype(np.float64)
+        share[share.sum(axis=1) == 0] = 1  # none was drawn: as if all were
         total = np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
         accuracy = share @ right[:, train].T / total
         paid = share @ cost[:, train].T / total

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tts_lab.exercises import (
+    allocating,
     averaging,
+    binning,
     chaining,
     choosing,
     estimator,
@@ -26,9 +28,11 @@ from tts_lab.exercises import (
     protocol,
     revising,
     reward_aware,
+    saving,
     searching,
     spending,
     spoiling,
+    stopping_early,
     tail,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
@@ -57,6 +61,12 @@ _CHECKS: dict[str, Check] = {
     "spoil_and_mend": spoiling.spoil_and_mend,
     "chain_vote": chaining.chain_vote,
     "settles": spoiling.settles,
+    "quantile_bins": binning.quantile_bins,
+    "threshold_bins": binning.threshold_bins,
+    "choose_per_bin": allocating.choose_per_bin,
+    "two_folds": allocating.two_folds,
+    "times_less": saving.times_less,
+    "stopping": stopping_early.stopping,
     "matched_inference": exchanging.matched_inference,
     "same_cost": exchanging.same_cost,
     "who_wins": exchanging_tables.who_wins,

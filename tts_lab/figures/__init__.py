@@ -10,6 +10,7 @@ Not covered: computing what is drawn. Fits and curves come from `tts_lab.coverag
 and `tts_lab.laws`.
 """
 
+from tts_lab.figures.allocation import allocation_curves, bin_stability
 from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled, spent
 from tts_lab.figures.curves import coverage, curve_shift, power_law
 from tts_lab.figures.exchange import exchange, matched_budgets
@@ -17,11 +18,15 @@ from tts_lab.figures.picture import Picture, text
 from tts_lab.figures.searches import bins, race, verifiers
 from tts_lab.figures.shares import shares
 from tts_lab.figures.spreads import distinct, tail
+from tts_lab.figures.winners import bin_winners, winner_map
 
 __all__ = [
     "BUDGETS",
     "Budget",
     "Picture",
+    "allocation_curves",
+    "bin_stability",
+    "bin_winners",
     "bins",
     "coverage",
     "curve_shift",
@@ -38,4 +43,5 @@ __all__ = [
     "tail",
     "text",
     "verifiers",
+    "winner_map",
 ]

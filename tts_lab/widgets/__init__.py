@@ -4,6 +4,7 @@ a front end.
 Nothing else in the package imports this folder.
 """
 
+from tts_lab.widgets.allocation import AllocationExplorer
 from tts_lab.widgets.coverage import CoverageExplorer
 from tts_lab.widgets.exchange import ExchangeExplorer
 from tts_lab.widgets.lab import StrategyLab
@@ -11,6 +12,7 @@ from tts_lab.widgets.race import StrategyRace
 from tts_lab.widgets.runner import Runner, Status, Task
 
 __all__ = [
+    "AllocationExplorer",
     "CoverageExplorer",
     "ExchangeExplorer",
     "Runner",
