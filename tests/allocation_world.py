@@ -87,6 +87,7 @@ def write_grid(folder: Path, *, per_level: int = 8, n: int = 16) -> None:
         store.write_chains(
             store.Chains(
                 "reviser-380k", "countdown", "prm-a",
+                store.rows("countdown", per_level),
                 np.where(right, 0, 1 + rng.integers(9, size=shape)), right,
                 right * 0.5 + 0.1, np.full(shape, 20), np.full(shape, 5), 1,
             ),

@@ -13,6 +13,7 @@ import pytest
 
 from tts_lab.allocate import Option
 from tts_lab.difficulty import quantiles
+from tts_lab.grid import options as measured
 from tts_lab.grid import store, tables
 from tts_lab.widgets import AllocationExplorer
 from tts_lab.widgets.allocation_answer import RESAMPLES
@@ -285,7 +286,12 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def grid(folder, monkeypatch):
     """The readers of the grid, with this folder as their default."""
-    for read in (store.pools, store.chains, store.cells, tables.pools, tables.chains):
+    readers = (
+        store.pools, store.chains, store.cells, tables.pools, tables.chains,
+        measured.sampling, measured.searching, measured.revising, measured.difficulty,
+        measured.estimate_cost,
+    )  # fmt: skip
+    for read in readers:
         monkeypatch.setitem(read.__kwdefaults__, "folder", folder)
 
 

@@ -69,8 +69,7 @@ class Grid:
             about = f"{policy} on {s.domain}"
         else:
             options, baselines = self._revising(s)
-            per_level = len(options[0].right) // len(store.LEVELS[s.domain])
-            rows = store.rows(s.domain, per_level)
+            rows = store.chains(self.reviser, s.domain)[0].rows
             about = f"{self.reviser} on {s.domain}"
         first = s.verifiers[0]
         estimate = {
