@@ -67,7 +67,7 @@ SEARCHES = (
 
 
 #: of revisers: chains and steps of each run
-SHAPES = ((128, 4), (16, 16), (4, 128))
+SHAPES = ((64, 2), (16, 8), (4, 64))
 #: levels that fit twice into a context, and problems of each
 REVISED = {"reviser-380k": {"chains": ((4, 5, 6), 40), "countdown": ((2, 3, 4, 5), 30)}}
 
