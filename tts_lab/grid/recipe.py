@@ -53,16 +53,15 @@ class Searches:
     per_level: dict[str, int]
 
 
-_MAIN = {"chains": 32, "countdown": 40}
+_MAIN = {"chains": 40, "countdown": 50}
 _SHARE = {"chains": 12, "countdown": 15}
 SEARCHES = (
-    Searches("105k", "prm-a", ("beam search", "DVTS", "REBASE"),
-             ((4, 1), (16, 1), (64, 1)), _MAIN),
-    Searches("105k", "prm-a", ("lookahead 1",), ((4, 1), (16, 1)), _MAIN),
-    *(Searches(policy, "prm-a", ("beam search", "DVTS"), ((16, 1), (64, 1)), _SHARE)
-      for policy in ("27k", "380k", "812k", "1.5m")),
+    Searches("105k", "prm-a", ("beam search", "DVTS", "REBASE", "lookahead 1"),
+             ((4, 2), (16, 1), (64, 1)), _MAIN),
+    *(Searches(policy, "prm-a", ("beam search", "DVTS"), ((64, 1),), _SHARE)
+      for policy in ("27k", "1.5m", "380k", "812k")),
     *(Searches(policy, "prm-x", ("beam search",), ((64, 1),), _SHARE)
-      for policy in ("27k", "105k", "1.5m")),
+      for policy in ("27k", "105k")),
 )  # fmt: skip
 
 
