@@ -330,7 +330,7 @@ def test_revisions_are_another_family(grid):
     explorer = on_grid(family="revisions", budget=16)
     assert "reviser-380k on countdown, 32 problems" in explorer.text()
     assert list(explorer.controls.baseline.options) == [
-        "parallel best-of-n", "parallel majority"
+        "parallel weighted vote", "parallel best-of-n", "parallel majority"
     ]  # fmt: skip
     for shape in ("one attempt", "sequential", "parallel", "mixed"):
         assert f"  {shape}: " in explorer.text()

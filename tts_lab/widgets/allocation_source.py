@@ -128,7 +128,7 @@ class Grid:
             "reviser": self.reviser, "of": s.unit, "counted": s.counted
         }  # fmt: skip
         baselines = {}
-        for rule in ("best-of-n", "majority"):
+        for rule in ("weighted vote", "best-of-n", "majority"):
             every = measured.revising(s.domain, rules=[rule], **shared)
             baselines[f"parallel {rule}"] = tuple(
                 option for option in every if " x 1 revisions" in option.name
