@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     reviser.set_defaults(run=_train_reviser)
 
     grid = commands.add_parser(
-        "measure-grid", help="recompute the shipped grid of runs (an hour or two)"
+        "measure-grid", help="recompute the shipped grid of runs (hours)"
     )
     grid.add_argument("--out", type=Path, help="default: the package's own folder")
     grid.set_defaults(run=_measure_grid)
