@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wrong import WrongAnswers, assert_told
+from wrong import JUNK, WrongAnswers, assert_reported, assert_told, mistakes
 
-from tts_lab.exercises import CheckFailed, check, spoiling
+from tts_lab.exercises import check, spoiling
 
 wrong = WrongAnswers()
 
@@ -227,15 +227,11 @@ def test_a_wrong_answer_is_told_its_cause(name, cause, answer):
 
 @pytest.mark.parametrize(
     ("name", "mistake"),
-    [
-        pytest.param(name, mistake, id=f"{name}-{number}")
-        for name, known in (
-            ("pass_per_step", spoiling._STEPS),
-            ("spoil_and_mend", spoiling._RATES),
-            ("settles", spoiling._SETTLES),
-        )
-        for number, mistake in enumerate(known)
-    ],
+    mistakes(
+        pass_per_step=spoiling._STEPS,
+        spoil_and_mend=spoiling._RATES,
+        settles=spoiling._SETTLES,
+    ),
 )
 def test_each_known_mistake_is_told_apart(name, mistake):
     assert_told(name, mistake.cause, mistake.imitate)
@@ -247,13 +243,9 @@ def test_there_are_at_least_four_wrong_answers(name):
 
 
 @pytest.mark.parametrize("name", ["pass_per_step", "spoil_and_mend", "settles"])
-@pytest.mark.parametrize(
-    "junk", [lambda *given: "ab", lambda *given: {}, lambda one: 1, lambda *g: 1 // 0]
-)
+@pytest.mark.parametrize("junk", JUNK)
 def test_junk_gets_a_report(name, junk):
-    with pytest.raises(CheckFailed) as caught:
-        check(name, junk)
-    assert caught.value.report.given
+    assert_reported(name, junk)
 
 
 def test_other_ways_to_write_them_are_right():

@@ -7,11 +7,11 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from wrong import WrongAnswers, assert_told
+from wrong import JUNK, WrongAnswers, assert_reported, assert_told, mistakes
 
 from tts_lab.allocate import Option, compute_optimal, folds_of
 from tts_lab.difficulty import quantiles
-from tts_lab.exercises import CheckFailed, check, gaining, reward_aware
+from tts_lab.exercises import check, gaining, reward_aware
 
 wrong = WrongAnswers()
 
@@ -207,15 +207,9 @@ def test_a_wrong_answer_is_told_its_cause(name, cause, answer):
 
 @pytest.mark.parametrize(
     ("name", "mistake"),
-    [
-        pytest.param(name, mistake, id=f"{name}-{number}")
-        for name, known in (
-            ("reward_aware", reward_aware._CHOICES),
-            ("gain", gaining._GAINS),
-            ("shrinks", gaining._TRENDS),
-        )
-        for number, mistake in enumerate(known)
-    ],
+    mistakes(
+        reward_aware=reward_aware._CHOICES, gain=gaining._GAINS, shrinks=gaining._TRENDS
+    ),
 )
 def test_each_known_mistake_is_told_apart(name, mistake):
     assert_told(name, mistake.cause, mistake.imitate)
@@ -227,13 +221,9 @@ def test_there_are_at_least_four_wrong_answers(name):
 
 
 @pytest.mark.parametrize("name", ["reward_aware", "gain", "shrinks"])
-@pytest.mark.parametrize(
-    "junk", [lambda *given: "ab", lambda *given: {}, lambda one: 1, lambda *g: 1 // 0]
-)
+@pytest.mark.parametrize("junk", JUNK)
 def test_junk_gets_a_report(name, junk):
-    with pytest.raises(CheckFailed) as caught:
-        check(name, junk)
-    assert caught.value.report.given
+    assert_reported(name, junk)
 
 
 @pytest.mark.parametrize("name", ["reward_aware", "gain", "shrinks"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -51,3 +51,23 @@ def assert_told(name: str, cause: str, answer: Answer) -> None:
         assert report.on_input
         assert report.given
         assert report.expected
+
+
+#: answers of no use: another type, empty, another signature, an error
+JUNK = [lambda *given: "ab", lambda *given: {}, lambda one: 1, lambda *g: 1 // 0]
+
+
+def mistakes(**known: Sequence[Any]) -> list[Any]:
+    """One parameter set for each mistake that a check knows: its name, the mistake."""
+    return [
+        pytest.param(name, mistake, id=f"{name}-{number}")
+        for name, some in known.items()
+        for number, mistake in enumerate(some)
+    ]
+
+
+def assert_reported(name: str, junk: Answer) -> None:
+    """Such an answer gets a report that shows it."""
+    with pytest.raises(CheckFailed) as caught:
+        check(name, junk)
+    assert caught.value.report.given

@@ -62,12 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train rungs (needs torch); resumable")
     train.add_argument("rungs", nargs="*", help="default: all")
-    train.add_argument("--folder", type=Path, default=Path("runs"))
-    train.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    train.add_argument("--threads", type=int, help="torch's threads")
-    train.add_argument(
-        "--install", action="store_true", help="copy the checkpoints into the package"
-    )
+    _add_training(train)
     train.set_defaults(run=_train)
 
     measure = commands.add_parser("measure", help="recompute the shipped coverage")
@@ -104,12 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "train-reviser", help="tune rungs to revise (needs torch)"
     )
     reviser.add_argument("names", nargs="*", help="recipes; default: all")
-    reviser.add_argument("--folder", type=Path, default=Path("runs"))
-    reviser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    reviser.add_argument("--threads", type=int, help="torch's threads")
-    reviser.add_argument(
-        "--install", action="store_true", help="copy the checkpoints into the package"
-    )
+    _add_training(reviser)
     reviser.set_defaults(run=_train_reviser)
 
     grid = commands.add_parser(
@@ -125,6 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--out", type=Path, help="write Markdown to this file")
     board.set_defaults(run=_scoreboard)
     return parser
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--folder", type=Path, default=Path("runs"))
+    command.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    command.add_argument("--threads", type=int, help="torch's threads")
+    command.add_argument(
+        "--install", action="store_true", help="copy the checkpoints into the package"
+    )
 
 
 def _doctor(options: argparse.Namespace) -> None:
