@@ -176,7 +176,7 @@ def test_another_place_or_processor_is_compiled_for_anew(
     """numba keys its code by both, and would compile again, in silence."""
     ours = compiled.folder()
     if other == "place":
-        for name in ("kernels.py", "decode.py"):
+        for name in compiled._SOURCES:
             shutil.copy(Path(compiled.__file__).with_name(name), tmp_path)
         monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from wrong import JUNK, WrongAnswers, assert_reported, assert_told
+from wrong import JUNK, WrongAnswers, assert_reported, assert_told, mistakes
 
 from tts_lab.exercises import chaining, check
 from tts_lab.select import hierarchical_vote
@@ -168,11 +168,7 @@ def test_a_wrong_answer_is_told_its_cause(name, cause, answer):
 
 @pytest.mark.parametrize(
     ("name", "mistake"),
-    [
-        pytest.param(name, mistake, id=f"{name}-{number}")
-        for name, known in (("chain_vote", chaining._VOTES),)
-        for number, mistake in enumerate(known)
-    ],
+    mistakes(chain_vote=chaining._VOTES),
 )
 def test_each_known_mistake_is_told_apart(name, mistake):
     assert_told(name, mistake.cause, mistake.imitate)

@@ -16,7 +16,7 @@ import numba
 from llvmlite import binding
 from platformdirs import user_cache_path
 
-_SOURCES = ("kernels.py", "decode.py")
+_SOURCES = ("arrays.py", "kernels.py", "decode.py")
 _warm = False
 
 

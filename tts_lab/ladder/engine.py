@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.decode import Buffers, Cache, Floats, Slots, advance, prefill
+from tts_lab.ladder.arrays import Buffers, Cache, Floats, Slots
+from tts_lab.ladder.decode import advance, prefill
 from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.packed import new_buffers, new_cache, prepare
 from tts_lab.ladder.rows import Request, Unit, Written, collect, of_unit, stop_table

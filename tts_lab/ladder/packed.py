@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.decode import Buffers, Cache, Floats, Matrix, Weights
+from tts_lab.ladder.arrays import Buffers, Cache, Floats, Matrix, Weights
 from tts_lab.ladder.kernels import PANEL, pack, spans
 from tts_lab.ladder.model_folder import Model
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.decode import Rows
+from tts_lab.ladder.arrays import Rows
 
 
 @dataclass(frozen=True)
