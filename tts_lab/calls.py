@@ -122,6 +122,7 @@ class Call:
             until=request.until,
             temperature=request.temperature,
             max_tokens=request.max_tokens,
+            delimiter=self.slots[parent].problem.delimiter,
         )
 
     def accept(self, chunk: Samples, name: str) -> tuple[Samples, NDArray[np.int64]]:

@@ -177,6 +177,8 @@ class _Driver:
             digest = blake2b(digest_size=16, person=b"tts_lab.run")
             same = (problem.id, problem.prompt)
             feed(digest, f"{seed}", f"{times[same]}", *same)
+            if problem.delimiter != "\n":
+                feed(digest, problem.delimiter)
             times[same] += 1
             tokens = self.proposer.count_tokens(problem.prompt)
             generator = strategy(problem)
@@ -246,8 +248,9 @@ class _Driver:
                 if not parent.finished:
                     prefix = slot.prompt_tokens
                     if parent.text:
-                        whole = slot.problem.prompt + parent.text
-                        prefix = self.proposer.count_tokens(whole)
+                        prefix = self.proposer.count_tokens(
+                            slot.problem.prompt, parent.text
+                        )
                     call.add(slot, parent, request, prefix)
         call.freeze()
         if not (self.from_bank(call) and self.from_model(call)):

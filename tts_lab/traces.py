@@ -17,6 +17,10 @@ Until = Literal["end", "step"]
 class Problem:
     """One problem of a domain; the prompt is what the model is given.
 
+    `answer` is the right one where no checker can work it out from the prompt; models
+    never see it. `delimiter` ends a step of the problem's traces: a line break here,
+    a blank line for most chat models (see `tts_lab.formats`).
+
     >>> Problem("chains", "47+38\\n", 1).id
     'chains:47+38'
     """
@@ -24,6 +28,8 @@ class Problem:
     domain: str
     prompt: str
     level: int | None = None
+    answer: str | None = None
+    delimiter: str = "\n"
 
     @property
     def id(self) -> str:
@@ -32,7 +38,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a trace; the answer line is a step too."""
+    """One step of a trace, by default a line; the answer line is a step too."""
 
     index: int
     text: str
@@ -59,9 +65,12 @@ class Trace:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The complete and incomplete lines written so far; no empty last step."""
-        lines = self.text.removesuffix("\n").split("\n") if self.text else []
-        return tuple(Step(i, line) for i, line in enumerate(lines))
+        """The complete and incomplete steps written so far; no empty last step."""
+        end = self.problem.delimiter
+        parts = self.text.removesuffix(end).split(end) if self.text else []
+        if end != "\n":  # chat models leave more blank lines than one
+            parts = [part.strip("\n") for part in parts if part.strip()]
+        return tuple(Step(i, part) for i, part in enumerate(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Propose:
 
     Answered with a flat list of `len(parents) * samples` traces, the children of
     the first parent first. Asking again for the same parent gives new samples.
-    `until="step"` stops each child after its next line.
+    `until="step"` stops each child after its next step (see `Problem.delimiter`).
     """
 
     parents: Sequence[Trace]

@@ -23,7 +23,8 @@ class Job:
 
     Row `rows[i]` is drawn from its own random stream, a function of `stream` (an
     unsigned 64-bit integer) and the row number alone: not of the other rows, jobs
-    or threads. `text` is what has been written after the prompt already.
+    or threads. `text` is what has been written after the prompt already. With
+    `until="step"` a row ends after the first `delimiter` that it writes.
     """
 
     prompt: str
@@ -33,6 +34,7 @@ class Job:
     until: Until = "end"
     temperature: float = 1.0
     max_tokens: int | None = None
+    delimiter: str = "\n"
 
 
 class Samples(NamedTuple):
@@ -55,6 +57,20 @@ class Size:
     hidden: int
 
 
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How far a `propose` call is, for who watches it.
+
+    Slow proposers have an attribute `watch`, None or a function that is called with
+    this about ten times a second, in the thread that asks for rows.
+    """
+
+    rows: int  # finished
+    of: int
+    tokens: int  # written so far, those of unfinished rows included
+    text: str  # what one unfinished row has written so far
+
+
 class Proposer(Protocol):
     """What the driver needs of a model."""
 
@@ -68,8 +84,11 @@ class Proposer(Protocol):
     @property
     def size(self) -> Size: ...
 
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a prompt, special tokens in front included."""
+    def count_tokens(self, prompt: str, text: str = "") -> int:
+        """Tokens of a prompt and what was written after it.
+
+        Special tokens in front and those of a chat template are included.
+        """
 
     def propose(
         self, jobs: Sequence[Job], *, cancel: Event | None = None

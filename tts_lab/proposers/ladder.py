@@ -44,14 +44,14 @@ class Ladder:
         """Most tokens of prompt and trace together, BOS included."""
         return self._engine.model.context
 
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a prompt, BOS included.
+    def count_tokens(self, prompt: str, text: str = "") -> int:
+        """Tokens of a prompt and what was written after it, BOS included.
 
         >>> from tts_lab import ladder
         >>> ladder.load("105k").count_tokens("47+38\\n")
         7
         """
-        return 1 + len(tokenizer.encode(text))
+        return 1 + len(tokenizer.encode(prompt)) + len(tokenizer.encode(text))
 
     def propose(
         self, jobs: Sequence[Job], *, cancel: Event | None = None
@@ -65,7 +65,7 @@ class Ladder:
         ------
         ValueError
             When a prompt has characters the tokenizer lacks or leaves no room in
-            the context, or a temperature or limit is out of range.
+            the context, or a temperature, limit or delimiter is not accepted.
         """
         asked = [self._request(job) for job in jobs]
         full = [
@@ -97,6 +97,11 @@ class Ladder:
             )
         if job.max_tokens is not None and job.max_tokens < 1:
             raise ValueError(f"max_tokens {job.max_tokens!r}: accepted is 1 or more")
+        if job.delimiter != "\n":
+            raise ValueError(
+                f"delimiter {job.delimiter!r}: the ladder's steps are lines, so "
+                "accepted is '\\n' only"
+            )
         return Request(
             prefix=bytes([tokenizer.BOS]) + tokenizer.encode(job.prompt + job.text),
             keys=row_keys(job.stream, job.rows),

@@ -42,7 +42,7 @@ class Scripted:
     ----------
     script : function or mapping
         `script(prompt, text, row, stream)` returns all that follows the text; with
-        `until="step"` only its first line is written. A mapping has, for each prompt
+        `until="step"` only its first step is written. A mapping has, for each prompt
         (and text, joined), a sequence of continuations: row i gets number i, and
         from the start again when there are no more.
     name : str
@@ -92,9 +92,9 @@ class Scripted:
         """The name: a script cannot be hashed."""
         return f"scripted:{self.name}"
 
-    def count_tokens(self, text: str) -> int:
+    def count_tokens(self, prompt: str, text: str = "") -> int:
         """One token per character and one in front, as in the ladder."""
-        return len(text) + 1
+        return len(prompt) + len(text) + 1
 
     def propose(
         self, jobs: Sequence[Job], *, cancel: Event | None = None
@@ -125,8 +125,9 @@ class Scripted:
 
     def _write(self, job: Job, row: int) -> tuple[str, bool]:
         text, finished = self._script(job.prompt, job.text, row, job.stream), True
-        if job.until == "step" and "\n" in text:
-            text, finished = text[: text.index("\n") + 1], False
+        if job.until == "step" and job.delimiter in text:
+            end = text.index(job.delimiter) + len(job.delimiter)
+            text, finished = text[:end], False
         # the end-of-text token counts: it has to fit as well
         if job.max_tokens is not None and len(text) + finished > job.max_tokens:
             text, finished = text[: job.max_tokens], False

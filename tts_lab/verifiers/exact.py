@@ -21,9 +21,11 @@ class Exact:
 
     def verify(self, traces: Sequence[Trace]) -> list[float]:
         """One score per trace: 1.0 right, 0.0 wrong or cut off."""
-        modules = problems.DOMAINS
         return [
-            float(t.finished and modules[t.problem.domain].check(t.problem, t.text))
+            float(
+                t.finished
+                and problems.domain(t.problem.domain).check(t.problem, t.text)
+            )
             for t in traces
         ]
 

@@ -1,0 +1,170 @@
+"""Hugging Face checkpoints, as far as every backend needs them; no torch here.
+
+Finding a model's folder (rung, local folder or hub id), its size, a fingerprint that
+does not read all weights, and the seeds of rows for backends with random generators of
+their own.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from tts_lab import ladder
+from tts_lab.ladder.rungs import EVERY
+from tts_lab.proposers import Size
+
+#: rows that one stream can have before its seeds meet those of another
+SEEDS_PER_STREAM = 2**24
+_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
+
+
+def seed_of(stream: int, row: int) -> int:
+    """A row's seed, 0 to 2**63 - 1; consecutive rows have consecutive seeds.
+
+    vLLM gives sample i of a request with n > 1 the seed of the request plus i, so
+    rows can be asked for in any grouping. Streams begin 2**24 apart: rows of two of
+    them share no seed while they have fewer (and differ in their upper 39 bits).
+
+    >>> seed_of(7, 3) - seed_of(7, 0), seed_of(2**64 - 1, 2**24 - 1) < 2**63
+    (3, True)
+    """
+    digest = blake2b(stream.to_bytes(8, "little"), digest_size=8).digest()
+    return (int.from_bytes(digest, "little") >> 25) * SEEDS_PER_STREAM + row
+
+
+def locate(model: str | Path, *, revision: str | None = None) -> Path:
+    """The folder of a rung, a local folder, or a model of the Hugging Face hub.
+
+    A hub model is fetched once (safetensors only) and then found in its cache.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the three; the message says what was tried.
+
+    >>> locate("105k").name
+    '105k'
+    """
+    name = str(model)
+    if name in EVERY:
+        return ladder.path(name)
+    if Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") != 1
+    if looks_local:
+        raise ValueError(
+            f"{name!r} is no rung, no folder and no hub id; accepted are "
+            f"{list(EVERY)}, the path of a Hugging Face folder, or owner/name"
+        )
+    from huggingface_hub import snapshot_download
+
+    wanted = list(_FILES)
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    except Exception as error:  # its errors have no common class
+        raise ValueError(
+            f"{name!r} is no folder here and could not be had from the hub: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """What `config.json` says.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or no JSON object.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{str(folder)!r} is not a model folder: it has no config.json; accepted "
+            "is a Hugging Face folder with config.json and *.safetensors"
+        )
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds a {type(config).__name__}, no object")
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors of a folder.
+
+    Raises
+    ------
+    ValueError
+        If there are none: pickled weights are not read.
+    """
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise ValueError(
+            f"{str(folder)!r} has no *.safetensors; accepted are safetensors only, "
+            "since loading a pickle can run code"
+        )
+    return found
+
+
+def headers(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name, dtype and shape of every tensor, without reading the weights."""
+    tensors: dict[str, dict[str, Any]] = {}
+    for path in weight_files(folder):
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= 100_000_000:
+                raise ValueError(f"{path} cannot be read as safetensors")
+            try:
+                header = json.loads(file.read(length))
+            except ValueError:
+                raise ValueError(f"{path} cannot be read as safetensors") from None
+        header.pop("__metadata__", None)
+        tensors |= header
+    return tensors
+
+
+def size_of(folder: Path) -> Size:
+    """Parameters, layers and hidden size, from the headers and `config.json`.
+
+    >>> size_of(locate("105k"))
+    Size(parameters=104768, layers=2, hidden=64)
+    """
+    config = config_of(folder)
+    config = config.get("text_config", config)
+    parameters = 0
+    for tensor in headers(folder).values():
+        count = 1
+        for side in tensor["shape"]:
+            count *= side
+        parameters += count
+    return Size(parameters, config["num_hidden_layers"], config["hidden_size"])
+
+
+def fingerprint(folder: Path, *parts: object) -> str:
+    """A hash of a model and of `parts` (format, dtype, backend) that shape its samples.
+
+    Of each weight file the size, the header and 16 stretches of 64 KiB are read, so
+    that a model of 100 GB takes no longer than a small one.
+
+    >>> len(fingerprint(locate("105k"), "float32"))
+    32
+    """
+    digest = blake2b(repr(parts).encode(), digest_size=16)
+    for name in ("config.json", "generation_config.json", "tokenizer.json",
+                 "tokenizer_config.json", "chat_template.jinja"):  # fmt: skip
+        if (folder / name).is_file():
+            digest.update(name.encode() + (folder / name).read_bytes())
+    for path in weight_files(folder):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(8 + int.from_bytes(file.read(8), "little")))
+            for part in range(16):
+                file.seek(part * max(size - 65_536, 0) // 15)
+                digest.update(file.read(65_536))
+    return digest.hexdigest()
