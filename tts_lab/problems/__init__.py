@@ -17,10 +17,13 @@ from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 
-from tts_lab.problems import chains, countdown, programs
+from tts_lab.problems import chains, countdown, programs, text
 from tts_lab.traces import Problem
 
 DOMAINS: dict[str, ModuleType] = {m.NAME: m for m in (chains, countdown, programs)}
+
+#: problems that are read, not made: no levels, splits, or exact step truth
+_READ: dict[str, ModuleType] = {m.NAME: m for m in (text,)}
 
 #: share of all problems, in thousandths, that each split holds
 SPLITS = {"test": (0, 50), "validation": (50, 100), "train": (100, 1000)}
@@ -32,9 +35,10 @@ def domain(name: str) -> ModuleType:
     >>> domain("chains").NAME
     'chains'
     """
-    if name not in DOMAINS:
-        raise ValueError(f"domain {name!r} is unknown; there are {sorted(DOMAINS)}")
-    return DOMAINS[name]
+    every = DOMAINS | _READ
+    if name not in every:
+        raise ValueError(f"domain {name!r} is unknown; there are {sorted(every)}")
+    return every[name]
 
 
 def split_of(name: str, prompt: str) -> str:

@@ -20,5 +20,5 @@ def check(problem: Problem, text: str) -> bool:
 
 def extract_answer(text: str) -> str | None:
     """What stands behind the last `####`."""
-    head, mark, tail = text.rpartition("####")
+    _head, mark, tail = text.rpartition("####")
     return tail.strip() or None if mark else None

@@ -1,0 +1,30 @@
+"""The proposers of the package, each over the same rung, for the tests they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tts_lab import ladder
+
+RUNG = "105k"
+
+
+@contextmanager
+def _ladder() -> Iterator[Any]:
+    yield ladder.load(RUNG)
+
+
+#: name -> a context manager that yields a proposer over `RUNG`
+OPEN: dict[str, Callable[[], Any]] = {"ladder": _ladder}
+
+#: the tier each belongs to
+MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {"ladder": ()}
+
+
+def params() -> list[Any]:
+    """For `pytest.fixture(params=...)`: one entry a backend, with its marks."""
+    return [pytest.param(name, marks=MARKS[name]) for name in OPEN]
