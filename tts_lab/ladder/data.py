@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tts_lab import problems
 from tts_lab.ladder import tokenizer
+from tts_lab.problems import grids
 
 #: the domains that every rung reads
 LADDER = ("chains", "countdown")
@@ -39,8 +40,12 @@ MIXTURE: dict[tuple[str, int], float] = {
     ("countdown", 5): 4,
 }
 
-#: the same for specialists; as the domain says, no level is likelier than another
-_PROGRAMS: dict[tuple[str, int], float] = {("programs", n): 1 for n in (1, 2, 3)}
+#: the same for specialists; as the domain says, no level is likelier than another;
+#: of grids only the first: the other levels are what pretraining never saw
+_SPECIALISTS: dict[tuple[str, int], float] = {
+    **{("programs", n): 1 for n in (1, 2, 3)},
+    ("grids", 1): 1,
+}
 
 
 def mixture(domains: tuple[str, ...]) -> dict[tuple[str, int], float]:
@@ -49,7 +54,7 @@ def mixture(domains: tuple[str, ...]) -> dict[tuple[str, int], float]:
     >>> mixture(("chains", "countdown")) == MIXTURE, list(mixture(("programs",)))
     (True, [('programs', 1), ('programs', 2), ('programs', 3)])
     """
-    return {k: w for k, w in (MIXTURE | _PROGRAMS).items() if k[0] in domains}
+    return {k: w for k, w in (MIXTURE | _SPECIALISTS).items() if k[0] in domains}
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Corpus:
     tokens: NDArray[np.uint8]
     starts: NDArray[np.int64]  # (examples + 1,)
     answers: NDArray[np.int32]  # offset of the first trace token in its example
+    taught: NDArray[np.bool_] | None = None  # (tokens,) None: what follows `answers`
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -72,6 +78,7 @@ def corpus(n_tokens: int, *, seed: int, domains: tuple[str, ...] = LADDER) -> Co
     streams = {k: problems.examples(*k, split="train", seed=seed) for k in kinds}
     pieces: list[bytes] = []
     answers: list[int] = []
+    marks: list[str] = []
     total = 0
     while total < n_tokens:
         for kind in rng.choices(kinds, weights=list(weights.values()), k=1000):
@@ -80,9 +87,15 @@ def corpus(n_tokens: int, *, seed: int, domains: tuple[str, ...] = LADDER) -> Co
             pieces.append(piece)
             answers.append(1 + len(prompt))
             total += len(piece)
+            if kind[0] == grids.NAME:
+                marks.append("0" + grids.taught(prompt, trace))
+                answers[-1] = 1
     starts = np.cumsum([0] + [len(p) for p in pieces])
     tokens = np.frombuffer(b"".join(pieces), np.uint8)
-    return Corpus(tokens, starts, np.array(answers, np.int32))
+    taught = np.frombuffer("".join(marks).encode(), np.uint8) == ord("1")
+    return Corpus(
+        tokens, starts, np.array(answers, np.int32), taught if marks else None
+    )
 
 
 def cached_corpus(
@@ -95,10 +108,11 @@ def cached_corpus(
         made = corpus(n_tokens, seed=seed, domains=domains)
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, tokens=made.tokens, starts=made.starts, answers=made.answers)
+        parts = {name: value for name, value in vars(made).items() if value is not None}
+        np.savez(partial, **parts)
         partial.replace(path)
     with np.load(path) as stored:
-        return Corpus(stored["tokens"], stored["starts"], stored["answers"])
+        return Corpus(**{name: stored[name] for name in stored.files})
 
 
 @dataclass(frozen=True)
@@ -139,4 +153,7 @@ def _group(data: Corpus, rows: NDArray[np.int64]) -> Group:
         answer = int(data.answers[row])
         inputs[i, : len(piece) - 1] = piece[:-1]
         targets[i, answer - 1 : len(piece) - 1] = piece[answer:]
+        if data.taught is not None:
+            mine = data.taught[data.starts[row] : data.starts[row + 1]]
+            targets[i, : len(piece) - 1][~mine[1:]] = -1
     return Group(inputs, targets)

@@ -79,7 +79,10 @@ RUNGS: dict[str, Rung] = {
 #: policies of one domain: shaped and trained as rungs are, but no part of the ladder
 SPECIALISTS: dict[str, Rung] = {
     rung.name: rung
-    for rung in (Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),)
+    for rung in (
+        Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),
+        Rung("grids-812k", 128, 4, 352, 0.02, _millions(12, 24), ("grids",)),
+    )
 }
 
 #: rungs tuned on trajectories of attempts (`tts_lab.revise`), shaped as their base

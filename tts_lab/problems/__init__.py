@@ -17,10 +17,12 @@ from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 
-from tts_lab.problems import chains, countdown, programs, text
+from tts_lab.problems import chains, countdown, grids, programs, text
 from tts_lab.traces import Problem
 
-DOMAINS: dict[str, ModuleType] = {m.NAME: m for m in (chains, countdown, programs)}
+DOMAINS: dict[str, ModuleType] = {
+    m.NAME: m for m in (chains, countdown, programs, grids)
+}
 
 #: problems that are read, not made: no levels, splits, or exact step truth
 _READ: dict[str, ModuleType] = {m.NAME: m for m in (text,)}
@@ -90,10 +92,10 @@ def sample(
         raise ValueError(f"n={n!r} problems; accepted is 1 to 1,000,000")
     found: dict[str, Problem] = {}
     repeats = 0  # since the last new problem
-    for prompt, _trace in examples(name, level, split=split, seed=seed):
+    for prompt, trace in examples(name, level, split=split, seed=seed):
         key = DOMAINS[name].key(prompt)
         repeats = repeats + 1 if key in found else 0
-        found.setdefault(key, Problem(name, prompt, level))
+        found.setdefault(key, _problem(name, prompt, level, trace))
         if len(found) == n:
             return list(found.values())
         if repeats > 500 + len(found):
@@ -102,6 +104,13 @@ def sample(
         f"n={n!r}: the {split} split of {name} level {level} has only about "
         f"{len(found)} problems"
     )
+
+
+def _problem(name: str, prompt: str, level: int, trace: str) -> Problem:
+    """With its answer where no checker can work it out from the prompt."""
+    if name != grids.NAME:
+        return Problem(name, prompt, level)
+    return Problem(name, prompt, level, grids.extract_answer(trace))
 
 
 #: SHA-256 of `evaluation.json`
