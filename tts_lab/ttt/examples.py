@@ -126,7 +126,7 @@ def _padded(pieces: Sequence[tuple[bytes, str]]) -> Examples:
     inputs = np.zeros((len(pieces), longest - 1), np.int64)
     targets = np.full((len(pieces), longest - 1), -1, np.int64)
     for i, (tokens, marks) in enumerate(pieces):
-        ids = np.frombuffer(tokens, np.uint8)
+        ids = np.frombuffer(tokens, np.uint8).astype(np.int64)
         taught = np.frombuffer(marks.encode(), np.uint8) == ord("1")
         inputs[i, : len(ids) - 1] = ids[:-1]
         targets[i, : len(ids) - 1] = np.where(taught[1:], ids[1:], -1)
