@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from vllm_server import require_vllm
 
 from tts_lab import ladder
 
@@ -31,16 +32,30 @@ def _transformers() -> Iterator[Any]:
         proposer.close()
 
 
+@contextmanager
+def _vllm() -> Iterator[Any]:
+    require_vllm()
+    from tts_lab.proposers.vllm import VLLM
+
+    proposer = VLLM(RUNG)
+    try:
+        yield proposer
+    finally:
+        proposer.close()
+
+
 #: name -> a context manager that yields a proposer over `RUNG`
 OPEN: dict[str, Callable[[], Any]] = {
     "ladder": _ladder,
     "transformers": _transformers,
+    "vllm": _vllm,
 }
 
 #: the tier each belongs to
 MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {
     "ladder": (),
     "transformers": (pytest.mark.hf,),
+    "vllm": (pytest.mark.vllm,),
 }
 
 
