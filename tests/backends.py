@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fake_endpoint import FakeEndpoint
-from vllm_server import start
+from vllm_server import require_vllm, start
 
 from tts_lab import ladder
 from tts_lab.proposers.checkpoints import size_of
@@ -51,11 +51,38 @@ def _server() -> Iterator[Any]:
                 proposer.close()
 
 
+@contextmanager
+def _transformers() -> Iterator[Any]:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tts_lab.proposers.transformers import Transformers
+
+    proposer = Transformers(RUNG, device="cpu")
+    try:
+        yield proposer
+    finally:
+        proposer.close()
+
+
+@contextmanager
+def _vllm() -> Iterator[Any]:
+    require_vllm()
+    from tts_lab.proposers.vllm import VLLM
+
+    proposer = VLLM(RUNG)
+    try:
+        yield proposer
+    finally:
+        proposer.close()
+
+
 #: name -> a context manager that yields a proposer over `RUNG`
 OPEN: dict[str, Callable[[], Any]] = {
     "ladder": _ladder,
     "server": _server,
     "server-fake": _server_fake,
+    "transformers": _transformers,
+    "vllm": _vllm,
 }
 
 #: the tier each belongs to
@@ -63,6 +90,8 @@ MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {
     "ladder": (),
     "server": (pytest.mark.vllm,),
     "server-fake": (),
+    "transformers": (pytest.mark.hf,),
+    "vllm": (pytest.mark.vllm,),
 }
 
 
