@@ -107,15 +107,28 @@ class Controls:
     ----------
     settings : Settings
         Where they stand at first.
+    picker : bool
+        Whether other models can be loaded.
+    on_unload : callable
+        Called before one of them is closed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        picker: bool = True,
+        on_unload: Callable[[], object] = lambda: None,
+    ) -> None:
+        from tts_lab.widgets.another import Another  # it uses what stands here
+
         self._start = settings
         models = [settings.model]
         if not settings.given_model:
             models = fitting(ladder.names, settings.domain, settings.model)
         domains = list(problems.DOMAINS)
         self.model = dropdown("Model", models, settings.model, "Who writes")
+        self.models = Another(self.model, "policy", offered=picker, on_unload=on_unload)
         self.domain = dropdown(
             "Domain", domains, settings.domain, "What kind of problems"
         )
@@ -194,6 +207,7 @@ class Controls:
         chosen = replace(
             start,
             model=self.model.value,
+            given_model=start.given_model or self.models.owns(self.model.value),
             samples=self.samples.value,
             temperature=round(self.temperature.value, 4),
             seed=self.seed.value,
@@ -217,8 +231,7 @@ class Controls:
         levels = list(problems.domain(change["new"]).LEVELS)
         offer(self.level, levels, levels[-1])
         if not self._start.given_model:
-            models = ladder.names(change["new"])
-            offer(self.model, models, models[0])
+            self.models.offer(ladder.names(change["new"]))
         self._example()
 
     def _example(self) -> None:

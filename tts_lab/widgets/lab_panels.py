@@ -10,7 +10,7 @@ from tts_lab.problems import domain
 from tts_lab.widgets.runner import Status
 
 if TYPE_CHECKING:
-    from tts_lab.widgets.lab import Play
+    from tts_lab.widgets.lab_play import Play
 
 
 def status_words(status: Status, play: Play | None) -> str:
@@ -98,7 +98,8 @@ def answer(play: Play) -> str:
         return f'<p class="tts-samples">{escape(answer_words(play))}</p>'
     name, mark = ("tts-ok", "✓") if play.right else ("tts-no", "✗")
     trace = play.choice.trace
-    lines = domain(trace.problem.domain).render(trace.problem, trace.text)
+    render = getattr(domain(trace.problem.domain), "render", None)
+    lines = trace.text if render is None else render(trace.problem, trace.text)
     return (
         f'<div class="tts-samples tts-answer"><h4><span class="{name}">{mark}</span> '
         f"{escape(answer_words(play))}</h4><pre>{escape(lines)}</pre></div>"
