@@ -11,18 +11,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock, Thread
-from typing import Any, Literal
+from threading import Event
 
-from tts_lab import formats, hub, memory
+from tts_lab import formats, hub, memory, opening
 from tts_lab.found import BACKENDS, Found, Role, found, missing
 from tts_lab.hub import Cancelled
 from tts_lab.hub import snapshot as in_cache
 from tts_lab.ladder import model_folder
 from tts_lab.ladder.rungs import EVERY
 from tts_lab.memory import Memory, device_of, needs
+from tts_lab.opening import Plan, SpecKind
 from tts_lab.proposers import Proposer, checkpoints
 from tts_lab.verifiers import Verifier
 
@@ -43,29 +42,7 @@ __all__ = [
     "plan",
 ]  # fmt: skip
 
-SpecKind = Literal["name", "rung", "folder", "hub", "endpoint"]
 Say = Callable[[str], object]
-
-_LOADING = Lock()  # one load at a time, also when it was left alone
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a model would be opened.
-
-    Attributes
-    ----------
-    spec : str
-        As typed, without spaces around it.
-    kind : str
-        "name" (a verifier of the package), "rung", "folder", "hub" or "endpoint".
-    backend : str
-        "engine", "transformers", "vllm" or "server".
-    """
-
-    spec: str
-    kind: SpecKind
-    backend: str
 
 
 def plan(
@@ -137,6 +114,8 @@ def open_policy(
     *,
     backend: str | None = None,
     format: str | None = None,
+    served: str | None = None,
+    tokenizer: str | None = None,
     say: Say = lambda message: None,
     cancel: Event | None = None,
 ) -> Proposer:
@@ -148,6 +127,11 @@ def open_policy(
         See `plan`.
     format : str, optional
         One of `tts_lab.formats.names()`; default the one of the model's family.
+    served : str, optional
+        Of an endpoint: the model's name there; needed when it serves several.
+    tokenizer : str, optional
+        Of an endpoint: folder or hub id of its model, where the server does not
+        tokenise.
     say : callable
         Told what is going on, a few words at a time.
     cancel : threading.Event, optional
@@ -173,7 +157,10 @@ def open_policy(
             f"format {format!r}: the built-in engine's models read plain prompts; "
             "accepted is None or 'plain', or another backend"
         )
-    made: Proposer = _made(lambda: _policy(way, format), way, say, cancel)
+    made: Proposer = opening.made(
+        lambda: opening.policy(way, format, served, tokenizer),
+        way, name=hidden(way.spec), say=say, cancel=cancel,
+    )  # fmt: skip
     return made
 
 
@@ -182,6 +169,8 @@ def open_verifier(
     *,
     backend: str | None = None,
     family: str | None = None,
+    served: str | None = None,
+    tokenizer: str | None = None,
     say: Say = lambda message: None,
     cancel: Event | None = None,
 ) -> Verifier:
@@ -193,8 +182,9 @@ def open_verifier(
         See `plan`. A URL is an endpoint that serves the reward model.
     family : str, optional
         Whose markers and scoring rule; default by the model's name and architecture.
-    say, cancel
-        As of `open_policy`.
+    served, tokenizer, say, cancel
+        As of `open_policy`; the tokenizer's default is what the endpoint was started
+        with.
 
     Raises
     ------
@@ -208,7 +198,10 @@ def open_verifier(
     'exact'
     """
     way = plan(spec, "verifier", backend=backend)
-    made: Verifier = _made(lambda: _verifier(way, family), way, say, cancel)
+    made: Verifier = opening.made(
+        lambda: opening.verifier(way, family, served, tokenizer),
+        way, name=hidden(way.spec), say=say, cancel=cancel,
+    )  # fmt: skip
     return made
 
 
@@ -289,81 +282,3 @@ def _fitting(text: str, what: SpecKind, backend: str, *, family: bool) -> None:
         )
     if wrong:
         raise ValueError(f"{hidden(text)!r} with backend {backend!r}: {wrong}")
-
-
-def _policy(way: Plan, format: str | None) -> Any:
-    if way.backend == "engine":
-        from tts_lab import ladder
-
-        return ladder.load(Path(way.spec).expanduser() if way.kind == "folder"
-                           else way.spec)  # fmt: skip
-    if way.backend == "server":
-        from tts_lab.proposers.server import Server
-
-        return Server(way.spec, format=format)
-    if way.backend == "vllm":
-        from tts_lab.proposers.vllm import VLLM
-
-        return VLLM(way.spec, format=format)
-    from tts_lab.proposers.transformers import Transformers
-
-    return Transformers(way.spec, format=format)
-
-
-def _verifier(way: Plan, family: str | None) -> Any:
-    if way.kind == "name":
-        from tts_lab.verifiers import library
-
-        return library.load(way.spec)
-    if way.backend == "engine":
-        from tts_lab.verifiers.prm import PRM
-
-        return PRM(Path(way.spec).expanduser())
-    from tts_lab.verifiers.public import PublicPRM
-
-    backend = way.spec if way.backend == "server" else way.backend
-    return PublicPRM(way.spec, family=family, backend=backend)
-
-
-def _made(make: Callable[[], Any], way: Plan, say: Say, cancel: Event | None) -> Any:
-    """What `make` makes, fetched first; on cancel it is left to end by itself."""
-    if way.backend == "engine":
-        from tts_lab.ladder.compiled import ensure
-
-        ensure(say)
-    if way.kind == "hub":
-        say(f"looking for {way.spec}")
-        hub.fetch(way.spec, say=say, cancel=cancel)
-    made: list[Any] = []
-    failed: list[BaseException] = []
-    done, left, handing = Event(), Event(), Lock()
-
-    def work() -> None:
-        with _LOADING:
-            say(f"loading {hidden(way.spec)} ({way.backend})")
-            try:
-                model = None if left.is_set() else make()
-            except BaseException as error:  # told by who waits
-                failed.append(error)
-            else:
-                with handing:
-                    close(model) if left.is_set() else made.append(model)
-        done.set()
-
-    if cancel is None:
-        work()
-    else:
-        if _LOADING.locked():
-            say("waiting for another load to end")
-        Thread(target=work, name="tts-lab-load", daemon=True).start()
-        while not (done.wait(0.05) or cancel.is_set()):
-            pass
-        if cancel.is_set():
-            with handing:
-                left.set()
-                for model in made:
-                    close(model)
-            raise Cancelled(way.spec)
-    if failed:
-        raise failed[0]
-    return made[0]

@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tts_lab.found import Role
-from tts_lab.widgets.controls import offer
+from tts_lab.widgets.parts import offer
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.picker_panels import Loaded
 

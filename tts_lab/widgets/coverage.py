@@ -26,7 +26,7 @@ from tts_lab.verifiers.exact import Exact
 from tts_lab.widgets import panels
 from tts_lab.widgets.chart import STYLE, chart, empty, squares
 from tts_lab.widgets.controls import Controls, Settings
-from tts_lab.widgets.measured import Measured, rows
+from tts_lab.widgets.measured import Measured, rows, told
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status
 from tts_lab.widgets.running import Running, in_turn
@@ -229,7 +229,7 @@ class CoverageExplorer(Running):
         if not every:
             raise ValueError("nothing is measured yet: press Run, or call run()")
         names = {one: f"{one.name}, {one.detail}" for one in every}
-        budget = self.controls.budget.value
+        budget = told(every, self.controls.budget.value)
         return figures.coverage(
             {name: one.curve for one, name in names.items()},
             budget=budget,
@@ -294,8 +294,10 @@ class CoverageExplorer(Running):
             tally = session.tally
             choice = self.pick.value if self.pick.value is not None else -1
             example = tally.example(None if choice < 0 else choice)
-            budget = self.controls.budget.value
+            budget = told(curves, self.controls.budget.value)
             self.chart.value = chart(curves[-1], curves[:-1], budget=budget)
+            if budget != self.controls.budget.value:
+                self.chart.value += panels.unknown_size()
             n, correct = tally.counts()
             number = example.number
             self.squares.value = squares(

@@ -12,15 +12,9 @@ from tts_lab import ladder, problems
 from tts_lab.verifiers import library
 from tts_lab.widgets import panels
 from tts_lab.widgets.another import Another
-from tts_lab.widgets.controls import (
-    MAX_SEED,
-    button,
-    dropdown,
-    fitting,
-    offer,
-    slider,
-)
+from tts_lab.widgets.controls import MAX_SEED
 from tts_lab.widgets.lab_settings import AGGREGATIONS, MAX_N, RULES, Settings
+from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
 
 _N = (1, 2, 4, 8, 16, 32, 64, 128, MAX_N)
 _WIDTH = (1, 2, 3, 4, 6, 8, 16)

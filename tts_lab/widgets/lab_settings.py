@@ -11,7 +11,8 @@ from typing import get_args
 from tts_lab import problems, select, strategies
 from tts_lab.race import Rule
 from tts_lab.traces import Problem, Strategy
-from tts_lab.widgets.controls import MAX_SEED, within
+from tts_lab.widgets.controls import MAX_SEED
+from tts_lab.widgets.parts import within
 
 MAX_N = 256
 

@@ -122,6 +122,8 @@ class ModelPicker(Running):
         *,
         backend: str | None = None,
         format: str | None = None,
+        served: str | None = None,
+        tokenizer: str | None = None,
         anyway: bool = False,
     ) -> None:
         """Load what is given, or what the controls stand at; returns at once.
@@ -134,11 +136,13 @@ class ModelPicker(Running):
             See `tts_lab.models.plan`.
         format : str, optional
             Of a policy, see `tts_lab.formats`; of a verifier its family.
+        served, tokenizer : str, optional
+            Of an endpoint, see `tts_lab.models.open_policy`.
         anyway : bool
             Also when the memory that it needs is not free.
         """
         if spec is not None:
-            choice = Choice(str(spec), backend, format, anyway)
+            choice = Choice(str(spec), backend, format, served, tokenizer, anyway)
             self._looker.cancel()
             self.controls.choose(choice, kind_of(choice.spec, self.role))
         else:
@@ -222,25 +226,22 @@ class ModelPicker(Running):
         needed = models.memory_of(plan)
         if needed is not None and needed.fits is False and not choice.anyway:
             raise ValueError(panels.refusal(plan.spec, needed, self._labels()))
-        model: Any
-        if self.role == "policy":
-            model = models.open_policy(
-                plan.spec, backend=plan.backend, format=choice.format,
-                say=task.say, cancel=task.cancel,
-            )  # fmt: skip
-        else:
-            model = models.open_verifier(
-                plan.spec, backend=plan.backend, family=choice.format,
-                say=task.say, cancel=task.cancel,
-            )  # fmt: skip
+        how = {"format" if self.role == "policy" else "family": choice.format}
+        opens: Callable[..., Any] = (
+            models.open_policy if self.role == "policy" else models.open_verifier
+        )
+        model = opens(
+            plan.spec, backend=plan.backend, served=choice.served,
+            tokenizer=choice.tokenizer, say=task.say, cancel=task.cancel, **how,
+        )  # fmt: skip
         try:
             task.say(f"trying {models.hidden(plan.spec)}")
             tried = trial(model, task.cancel)
         except BaseException:
             models.close(model)
             raise
-        how = ", ".join(filter(None, [plan.backend, choice.format]))
-        return Loaded(f"{model.name} ({how})", model, plan, tried)
+        ways = ", ".join(filter(None, [plan.backend, choice.format]))
+        return Loaded(f"{model.name} ({ways})", model, plan, tried)
 
     def _show(self, status: Status) -> None:
         """In the runner's thread, ten times a second."""

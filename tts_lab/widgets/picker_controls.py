@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import ipywidgets as widgets
 
 from tts_lab import formats
 from tts_lab.found import BACKENDS, Found, Role, missing
-from tts_lab.widgets.controls import button
+from tts_lab.widgets.parts import SIZE, button
 from tts_lab.widgets.picker_panels import label
 
 AUTO = "auto"
@@ -25,10 +24,6 @@ KINDS: dict[str, tuple[str, str]] = {
     "hub": ("Hugging Face id", "owner/name, e.g. Qwen/Qwen2.5-Math-1.5B-Instruct"),
     "endpoint": ("Endpoint URL", "http://localhost:8000/v1"),
 }
-_STYLE: dict[str, Any] = {
-    "layout": {"width": "auto"},
-    "style": {"description_width": "84px"},
-}
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,8 @@ class Choice:
     spec: str
     backend: str | None = None
     format: str | None = None
+    served: str | None = None
+    tokenizer: str | None = None
     anyway: bool = False
 
 
@@ -63,15 +60,15 @@ class PickerControls:
         )  # fmt: skip
         self.found = widgets.Dropdown(
             options=[("looking …", "")], value="", description="Found here",
-            tooltip="Models found on this machine", **_STYLE,
+            tooltip="Models found on this machine", **SIZE,
         )  # fmt: skip
         self.typed = widgets.Text(
             description="Or type it", continuous_update=False,
-            tooltip="Path, owner/name or URL", **_STYLE,
+            tooltip="Path, owner/name or URL", **SIZE,
         )  # fmt: skip
         self.backend = widgets.Dropdown(
             options=self._backends(), value=AUTO, description="Backend",
-            tooltip="What runs the model; auto is the fastest that fits it", **_STYLE,
+            tooltip="What runs the model; auto is the fastest that fits it", **SIZE,
         )  # fmt: skip
         options = formats.names() if role == "policy" else list(families)
         self.format = widgets.Dropdown(
@@ -79,7 +76,16 @@ class PickerControls:
             description="Format" if role == "policy" else "Family",
             tooltip="How the model is asked; auto goes by its name and chat template"
             if role == "policy" else "Whose step markers and scoring rule it has",
-            **_STYLE,
+            **SIZE,
+        )  # fmt: skip
+        self.served = widgets.Text(
+            description="Served as", placeholder="if it serves several models",
+            tooltip="The model's name on the endpoint", continuous_update=False, **SIZE,
+        )  # fmt: skip
+        self.tokenizer = widgets.Text(
+            description="Tokenizer", placeholder="if the server does not tokenise",
+            tooltip="Folder or hub id of the served model", continuous_update=False,
+            **SIZE,
         )  # fmt: skip
         self.anyway = widgets.Checkbox(
             value=False, description=ANYWAY, indent=False,
@@ -90,12 +96,13 @@ class PickerControls:
         self.unload = button("Unload", "trash", "", "Give its memory back")
         self.cancel.disabled = self.unload.disabled = True
         self.box = widgets.GridBox(
-            [self.found, self.backend, self.typed, self.format],
+            [self.found, self.backend, self.typed, self.format, self.served,
+             self.tokenizer],
             layout=widgets.Layout(
                 grid_template_columns="minmax(300px, 2fr) minmax(210px, 1fr)",
                 grid_gap="0 12px",
             ),
-        )
+        )  # fmt: skip
         self.buttons = widgets.HBox([self.load, self.cancel, self.unload, self.anyway])
         self.buttons.add_class("tts-row")
         self.kind.observe(lambda _: self._offer(), "value")
@@ -107,7 +114,11 @@ class PickerControls:
         spec = self.found.value or self.typed.value.strip()
         backend = None if self.backend.value == AUTO else self.backend.value
         how = None if self.format.value == AUTO else self.format.value
-        return Choice(spec, backend, how, self.anyway.value)
+        served = tokenizer = None
+        if self.kind.value == "endpoint":
+            served = self.served.value.strip() or None
+            tokenizer = self.tokenizer.value.strip() or None
+        return Choice(spec, backend, how, served, tokenizer, self.anyway.value)
 
     def choose(self, choice: Choice, kind: str) -> None:
         """Stand at a choice; one that was not found is typed."""
@@ -119,6 +130,8 @@ class PickerControls:
             self.found.value, self.typed.value = "", choice.spec
         self.backend.value = choice.backend or AUTO
         self.format.value = choice.format or AUTO
+        self.served.value = choice.served or ""
+        self.tokenizer.value = choice.tokenizer or ""
         self.anyway.value = choice.anyway
 
     def here(self, found: Sequence[Found]) -> None:
@@ -155,3 +168,5 @@ class PickerControls:
         """The text box is there for what was not found."""
         needed = bool(KINDS[self.kind.value][1]) and not self.found.value
         self.typed.layout.visibility = "visible" if needed else "hidden"
+        shown = None if self.kind.value == "endpoint" else "none"
+        self.served.layout.display = self.tokenizer.layout.display = shown

@@ -9,7 +9,7 @@ from typing import Any
 
 from tts_lab.figures.budget import plain
 from tts_lab.found import Found
-from tts_lab.memory import Memory, size
+from tts_lab.memory import Memory, device_of, size
 from tts_lab.models import Plan, hidden
 from tts_lab.widgets.panels import clock
 from tts_lab.widgets.runner import Status
@@ -125,8 +125,9 @@ def facts(loaded: Loaded) -> list[tuple[str, str]]:
     some = [("name", str(model.name)), ("backend", plan.backend)]
     parameters = getattr(getattr(model, "size", None), "parameters", 0)
     some.append(("parameters", plain(parameters) if parameters else "not told"))
-    device = {"engine": "CPU", "server": hidden(plan.spec)}.get(plan.backend, "")
-    some.append(("runs on", str(getattr(model, "device", "") or device or "not told")))
+    device = {"engine": "CPU", "server": hidden(plan.spec)}.get(plan.backend)
+    device = device or str(getattr(model, "device", "") or device_of(plan.backend))
+    some.append(("runs on", device))
     if context := getattr(model, "context", None):
         some.append(("context", f"{plain(context)} tokens"))
     how = getattr(model, "format", None)

@@ -23,9 +23,10 @@ def trial(model: Any, cancel: Event) -> str:
     """
     lead = PROMPT.strip()
     if not hasattr(model, "propose"):
-        wrote = "47+38=85\n#85"
-        trace = Trace(Problem("chains", PROMPT, 1), wrote, len(wrote) + 1, True)
-        [score] = model.verify([trace])
+        accepted = getattr(getattr(model, "family", None), "accepts", ("\n",))
+        wrote = f"47+38=85{accepted[0]}#85"
+        problem = Problem("chains", PROMPT, 1, delimiter=accepted[0])
+        [score] = model.verify([Trace(problem, wrote, len(wrote) + 1, True)])
         return f"{lead} → {' '.join(wrote.split())}: scored {score:.2g}"
     end = getattr(getattr(model, "format", None), "delimiter", "\n")
     job = Job(
@@ -54,4 +55,6 @@ def kind_of(spec: str, role: Role) -> str:
 
 def families() -> list[str]:
     """The families of public reward models."""
-    return []
+    from tts_lab.verifiers.prm_families import FAMILIES
+
+    return list(FAMILIES)

@@ -17,9 +17,9 @@ from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import race_chart
 from tts_lab.widgets.chart import STYLE
-from tts_lab.widgets.controls import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
+from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running
 
