@@ -18,11 +18,30 @@ def _ladder() -> Iterator[Any]:
     yield ladder.load(RUNG)
 
 
+@contextmanager
+def _transformers() -> Iterator[Any]:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tts_lab.proposers.transformers import Transformers
+
+    proposer = Transformers(RUNG, device="cpu")
+    try:
+        yield proposer
+    finally:
+        proposer.close()
+
+
 #: name -> a context manager that yields a proposer over `RUNG`
-OPEN: dict[str, Callable[[], Any]] = {"ladder": _ladder}
+OPEN: dict[str, Callable[[], Any]] = {
+    "ladder": _ladder,
+    "transformers": _transformers,
+}
 
 #: the tier each belongs to
-MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {"ladder": ()}
+MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {
+    "ladder": (),
+    "transformers": (pytest.mark.hf,),
+}
 
 
 def params() -> list[Any]:
