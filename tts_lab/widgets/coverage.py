@@ -261,7 +261,7 @@ class CoverageExplorer(Running):
                 self._begin(session)
             self.controls.running(status.active)
             self.status_line.value = panels.status(status, session.tally)
-            self.writing.value = session.pen.html() if status.active else ""
+            self.writing.value = session.pen.html()
             tally = session.tally
             if tally is None:
                 return

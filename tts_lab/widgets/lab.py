@@ -268,7 +268,7 @@ class StrategyLab(Running):
             waiting = status.active and gate is not None and gate.waiting
             self.controls.running(status.active, waiting=waiting)
             self.status_line.value = panels.status(status, play)
-            self.writing.value = play.pen.html() if status.active else ""
+            self.writing.value = play.pen.html()
             size = play.tree.samples
             if fresh or size != self._drawn or not status.active:
                 self._drawn = size

@@ -75,7 +75,7 @@ class ModelPicker(Running):
         controls = self.controls
         super().__init__(
             [
-                style, controls.kind, controls.box, self.machine, self.memory,
+                style, widgets.HTML(panels.title(role)), controls.kind, controls.box, self.machine, self.memory,
                 controls.buttons, self.status_line, self.card,
             ],
             "tts-picker",
@@ -109,7 +109,8 @@ class ModelPicker(Running):
         if status.phase != "failed":
             return status
         message = status.message
-        if isinstance(status.error, ImportError):  # it says the pip line
+        own = type(status.error).__module__.startswith("tts_lab.")
+        if own or isinstance(status.error, ImportError):  # they say what to do
             message = str(status.error)
         hint = HINT
         if "OutOfMemory" in type(status.error).__name__:
@@ -218,7 +219,7 @@ class ModelPicker(Running):
             self._release(one)
         for callback in self._on_loaded:
             callback(made)
-        task.say(f"loaded {made.label}")
+        task.say(panels.loaded_words(made.label))
 
     def _open(self, choice: Choice, task: Task) -> Loaded:
         task.say("looking at the model and this machine")

@@ -106,9 +106,14 @@ def status_words(status: Status, held: Sequence[str]) -> str:
         return f"{status.message.rstrip('.')}. {status.hint} {stays}"
     if not held:
         return "Choose a model and press Load."
-    if status.phase == "done":
-        return f"{status.message} in {clock(status.seconds)}." if status.message else ""
+    if status.message == loaded_words(held[-1]):
+        return f"{status.message} in {clock(status.seconds)}."
     return stays
+
+
+def loaded_words(label: str) -> str:
+    """What a load says last."""
+    return f"loaded {label}"
 
 
 def status(state: Status, held: Sequence[str]) -> str:
@@ -127,6 +132,8 @@ def facts(loaded: Loaded) -> list[tuple[str, str]]:
     some.append(("parameters", plain(parameters) if parameters else "not told"))
     device = {"engine": "CPU", "server": hidden(plan.spec)}.get(plan.backend)
     device = device or str(getattr(model, "device", "") or device_of(plan.backend))
+    if device.split(":")[0] in ("cpu", "cuda", "mps"):
+        device = device.upper()
     some.append(("runs on", device))
     if context := getattr(model, "context", None):
         some.append(("context", f"{plain(context)} tokens"))
@@ -146,15 +153,20 @@ def facts(loaded: Loaded) -> list[tuple[str, str]]:
 
 
 def card(loaded: Loaded | None) -> str:
-    """The loaded model's facts as a table."""
+    """The loaded model's facts as a list."""
     if loaded is None:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(hidden(value))}</td></tr>'
+        f"<div><dt>{escape(name)}</dt><dd>{escape(hidden(value))}</dd></div>"
         for name, value in facts(loaded)
     )
     label = escape(f"Loaded: {hidden(loaded.label)}")
-    return f'<table class="tts-facts" aria-label="{label}">{rows}</table>'
+    return f'<dl class="tts-facts" aria-label="{label}">{rows}</dl>'
+
+
+def title(role: str) -> str:
+    """What the picker is for."""
+    return f'<div class="tts-title">Load another {role}</div>'
 
 
 def machine(found: Sequence[Found] | None) -> str:

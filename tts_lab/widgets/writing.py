@@ -7,7 +7,7 @@ escaped. Not covered: proposers that write a call in a blink, which have no `wat
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from time import perf_counter
@@ -38,6 +38,8 @@ class Pen:
 
     def __init__(self) -> None:
         self.last: Writing | None = None
+        self._said: Sequence[str] = ()
+        self._before = 0
         self._recent: deque[tuple[float, int]] = deque()
 
     def __call__(self, writing: Writing) -> None:
@@ -49,6 +51,16 @@ class Pen:
         while len(self._recent) > 2 and self._recent[1][0] < now - LOOK_BACK:
             self._recent.popleft()
         self.last = None if writing.rows >= writing.of else writing
+
+    def begin(self, proposer: Any) -> None:
+        """Take down what the proposer has said before; what comes is of this run."""
+        self._said = getattr(proposer, "notes", ())
+        self._before = len(self._said)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the proposer wants to be told, as that it had to halve its batch."""
+        return list(self._said)[self._before :]
 
     def rate(self) -> float:
         """Tokens per second over the last seconds; 0 before there are two looks."""
@@ -70,14 +82,17 @@ class Pen:
         )
 
     def html(self) -> str:
-        """The words, and the end of an unfinished row."""
+        """The words, and the end of an unfinished row; notes before them."""
         one = self.last
+        notes = "".join(
+            f'<div class="tts-under">{escape(note)}</div>' for note in self.notes
+        )
         if one is None:
-            return ""
+            return notes
         tail = " ".join(one.text[-TAIL:].split())
         more = "… " if len(one.text) > TAIL else ""
         return (
-            f'<div class="tts-writing">{self.words()}<br>'
+            f'{notes}<div class="tts-writing">{self.words()}<br>'
             f'<span class="tts-example">{more}{escape(tail)}</span></div>'
         )
 
@@ -85,6 +100,7 @@ class Pen:
 @contextmanager
 def watched(proposer: Any, pen: Pen) -> Iterator[None]:
     """Let a pen follow a proposer, if it can be watched."""
+    pen.begin(proposer)
     if not hasattr(proposer, "watch"):
         yield
         return
