@@ -116,7 +116,13 @@ def problems_of(
         question = column(row, QUESTIONS, place)
         if not isinstance(question, str) or not question.strip():
             raise ValueError(f"{place}: the question is {question!r}, no text")
-        answer = answer_of(column(row, ANSWERS, place), place)
+        value = column(row, ANSWERS, place)
+        answer = answer_of(value, place)
+        if row.get("answer") is None and " " in answer and answer == value.strip():
+            raise ValueError(
+                f"{place}: no 'answer', and the solution states none: "
+                r"accepted are \boxed{...}, #### ..., and 'the answer is ...'"
+            )
         yield Problem(text.NAME, question, level_of(row), answer, delimiter)
 
 
