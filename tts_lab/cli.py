@@ -1,4 +1,4 @@
-"""The command `tts-lab`: doctor, warmup, sample, train, measure, compare, import, and others.
+"""The command `tts-lab`: doctor, sample, train, measure, compare, import and others.
 
 Every command ends with status 0, or with one line on standard error that quotes what
 was wrong and says what is accepted, and status 2.

@@ -139,8 +139,8 @@ class _Line:
 
     def __call__(self, strategy: str, n: int, done: int, rows: int) -> None:
         now = time.monotonic()
-        if now - self.shown < 0.2 and done < self.problems:
-            return
+        if done < self.problems and (not sys.stderr.isatty() or now - self.shown < 0.2):
+            return  # a log gets a line for each strategy and n
         self.shown = now
         _say(
             f"{strategy}, n = {n}: {done} of {self.problems} problems, {rows:,} "
