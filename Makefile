@@ -29,7 +29,7 @@ $(LAB)/.installed: pyproject.toml constraints.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(LAB) lab
 
 $(TEST)/.installed: pyproject.toml constraints.txt .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,server,test,dev
+	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,server,text,test,dev
 
 lab: $(LAB)/.installed
 	@echo "==> compiling the engine, if it changed"
