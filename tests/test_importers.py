@@ -258,10 +258,8 @@ def test_bad_options(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             importers.read(path, **({"format": "monkey-business"} | options))
-    with_and_without = write(
-        tmp_path / "part.jsonl", LEARN, {k: v for k, v in LEARN.items() if k != "scores"}
-        | {"problem": "Another?"},
-    )  # fmt: skip
+    unscored = LEARN | {"problem": "Another?", "scores": None}
+    with_and_without = write(tmp_path / "part.jsonl", LEARN, unscored)
     with pytest.raises(ValueError, match="line 2: no scores, though other records"):
         importers.read(with_and_without, "search-and-learn")
 
@@ -346,6 +344,8 @@ def test_the_coverage_explorer_takes_a_published_run(tmp_path: Path) -> None:
     assert explorer.wait(120)
     assert explorer.status.phase == "done", explorer.status
     assert explorer.counts.c.tolist() == found.counts()[1]
+    explorer.controls.budget.value = "flops"  # a size that nobody gave has a logarithm
+    assert "30 samples" in explorer.text()
     explorer.close()
 
 
@@ -377,7 +377,7 @@ def test_a_replay_can_be_cancelled_and_knows_its_size(tmp_path: Path) -> None:
     found = importers.read(write(tmp_path / "run.jsonl", MONKEY), "monkey-business")
     size = Size(parameters=8_000_000_000, layers=32, hidden=4096)
     assert Recorded(found, size=size).size == size
-    assert Recorded(found).size == Size(0, 0, 0)
+    assert Recorded(found).size == Size(parameters=1, layers=0, hidden=0)
     cancel = Event()
     cancel.set()
     jobs = [Job("How many eggs?", "", 1, range(3))]

@@ -44,13 +44,21 @@ def finished(answer: str) -> Trace:
     return Trace(HALF, answer, 9, True)
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[equivalence.Judge]:
-    """A judge of its own that gives an answer two seconds."""
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[equivalence.Judge]:
+    """A judge that gives an answer two seconds."""
     judge = equivalence.Judge(seconds=2)
-    monkeypatch.setattr(text, "judge", lambda: judge)
     yield judge
     judge.close()
+
+
+@pytest.fixture
+def quick(
+    impatient: equivalence.Judge, monkeypatch: pytest.MonkeyPatch
+) -> equivalence.Judge:
+    """The same, asked by `tts_lab.problems.text`."""
+    monkeypatch.setattr(text, "judge", lambda: impatient)
+    return impatient
 
 
 @pytest.mark.parametrize(
@@ -158,7 +166,8 @@ def test_what_needs_no_parser_reads_as_the_parser_reads_it() -> None:
     numbers = ["0.5", "1/2", "-1/2", r"\frac12", r"-\frac{3}{6}", "007", "1,000",
                r"\frac{-3}{6}", "1,000.50", "+5", ".5", "-0", "0.10", "12,345,678",
                "4/2", "A", "(A)", r"\text{(B)}", "x", r"\text{Evelyn}",
-               "-0.125"]  # fmt: skip
+               "-0.125", "(1,2)", "(2, 1)", r"(0.5, -\frac{1}{3})", "(3,3)",
+               "(1,2,3)", "(-1, 2000)", "(1200, 3)"]  # fmt: skip
     for answer in numbers:
         assert text._plain(answer) == worker.form(answer), answer
 
@@ -227,7 +236,8 @@ def test_an_answer_that_takes_too_long_is_text_and_is_asked_once(
     assert text.canonical(tower) == tower
     asked = quick.asked
     assert text.canonical(tower) == tower
-    assert quick.asked == asked
+    assert not text.check(Problem("text", "?", answer="1"), rf"\boxed{{{tower}}}")
+    assert quick.asked == asked + 1
 
 
 def test_a_worker_that_is_killed_is_replaced() -> None:

@@ -280,24 +280,36 @@ def _last(pattern: re.Pattern[str], text: str, start: int) -> re.Match[str] | No
 
 @lru_cache(50_000)
 def _plain(answer: str) -> str | None:
-    """The form of a number, a quotient or words: what needs no LaTeX parser."""
+    """The form of a number, a point, or words: what needs no LaTeX parser."""
     if len(answer) > 100:
         return None
+    value = _rational(answer)
+    if value is not None:
+        return str(value)
+    if answer[:1] == "(" and answer[-1] == ")":
+        parts = [part.strip() for part in answer[1:-1].split(",")]
+        point = [_rational(part) for part in parts]
+        thousands = any(re.fullmatch("[0-9]{3}", part) for part in parts[1:])
+        if len(parts) > 1 and None not in point and not thousands:
+            return f"({', '.join(map(str, point))})"
+    said = _SAID.sub(r"\1", answer).strip()
+    if _WORDS.fullmatch(said):
+        return " ".join(said.lower().strip("()").split())
+    return None
+
+
+def _rational(answer: str) -> Fraction | None:
     number = _NUMBER.fullmatch(answer)
     if number is not None and answer.strip("-+."):
         whole = (number["whole"] or "0").replace(",", "")
         part = (number["part"] or ".")[1:]
         value = Fraction(int(whole + part), 10 ** len(part))
-        return str(-value if number["sign"] == "-" else value)
+        return -value if number["sign"] == "-" else value
     quotient = _QUOTIENT.fullmatch(answer)
     if quotient is not None:
         above, below = (int(one) for one in quotient.groups()[1:] if one)
         if below:
-            value = Fraction(above, below)
-            return str(-value if quotient["sign"] else value)
-    said = _SAID.sub(r"\1", answer).strip()
-    if _WORDS.fullmatch(said):
-        return " ".join(said.lower().strip("()").split())
+            return Fraction(above, below) * (-1 if quotient["sign"] else 1)
     return None
 
 

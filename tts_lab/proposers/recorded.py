@@ -29,8 +29,8 @@ class Recorded:
     ----------
     imported : Imported
     size : Size, optional
-        Of the model that wrote the samples. No format records it: without it, all of
-        it is 0, and so are FLOPs.
+        Of the model that wrote the samples, which no format records. Without it, one
+        parameter: FLOPs are then those for each parameter of the model.
 
     Raises
     ------
@@ -53,7 +53,7 @@ class Recorded:
     def __init__(self, imported: Imported, *, size: Size | None = None) -> None:
         self.name = imported.name
         self.fingerprint = f"recorded:{imported.fingerprint}"
-        self.size = size or Size(0, 0, 0)
+        self.size = size or Size(parameters=1, layers=0, hidden=0)
         self._traces = {
             problem.prompt: traces
             for problem, traces in zip(imported.problems, imported.traces, strict=True)
