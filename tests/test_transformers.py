@@ -520,6 +520,17 @@ def test_a_search_reads_only_what_is_new(fresh: Transformers) -> None:
                  [again[key].text for key in found]) > 0.98  # fmt: skip
 
 
+def test_a_prompt_asked_for_again_is_not_read_again(fresh: Transformers) -> None:
+    model = watched(fresh)
+    jobs = [Job(p, "", i, range(2), max_tokens=3) for i, p in enumerate(PROMPTS)]
+    first = write(fresh, *jobs)
+    assert model.shapes[0][1] > 1
+    model.shapes.clear()
+    assert write(fresh, *jobs) == first
+    assert {width for _, width in model.shapes} == {1}
+    assert len(model.shapes) == 4  # two tokens of rows that are 24, on 16 places
+
+
 def state(tokens: int) -> Any:
     """As two layers would leave it: 64 bytes a token."""
     return [(torch.zeros(1, tokens, 4), torch.zeros(1, tokens, 4)) for _ in range(2)]
@@ -528,24 +539,29 @@ def state(tokens: int) -> Any:
 def test_kept_prefixes_share_their_bases_and_stay_within_the_limit() -> None:
     from tts_lab.proposers.torch_cache import Prefixes
 
-    kept = Prefixes(64 * 10)
+    kept = Prefixes(64 * 11)
     kept.keep((1, 2, 3, 4), 0, state(4))
     kept.keep((1, 2, 3, 4, 5, 6), 4, state(2))
     kept.keep((1, 2, 3, 4, 7, 8), 4, state(2))
     assert (len(kept), kept.bytes) == (3, 64 * 8)
-    assert kept.find((9, 9)) == (0, None)
-    length, found = kept.find((1, 2, 3, 4, 5, 6, 7))
+    assert kept.find((9, 9)) == (0, [], None)
+    length, found, _ = kept.find((1, 2, 3, 4, 5, 6, 7))
     assert length == 6 and found[0][0].shape == (1, 6, 4)
-    length, found = kept.find((1, 2, 3, 4, 7, 9))
+    length, found, _ = kept.find((1, 2, 3, 4, 7, 9))
     assert length == 4 and found[1][1].shape == (1, 4, 4)
-    length, found = kept.find((1, 2, 3, 4))  # one token is left to compute
-    assert length == 3 and found[0][0].shape == (1, 3, 4)
+    # where the logits are not kept one token is left to compute
+    length, found, logits = kept.find((1, 2, 3, 4))
+    assert length == 3 and found[0][0].shape == (1, 3, 4) and logits is None
+    kept.keep((1, 2, 3, 4), 0, state(4), torch.zeros(16))
+    assert (len(kept), kept.bytes) == (3, 64 * 9)
+    length, found, logits = kept.find((1, 2, 3, 4))
+    assert length == 4 and found[0][0].shape == (1, 4, 4) and logits is not None
     # the one not used for longest goes, never a base before what stands on it
     kept.keep((8, 8, 8, 8), 0, state(4))
     assert kept.find((1, 2, 3, 4, 7, 8, 0))[0] == 4
     assert kept.find((1, 2, 3, 4, 5, 6, 0))[0] == 6
-    assert kept.bytes == 64 * 10
-    kept.keep((5,) * 11, 0, state(11))  # larger than the limit
+    assert kept.bytes == 64 * 11
+    kept.keep((5,) * 12, 0, state(12))  # larger than the limit
     kept.keep((4, 4, 4), 2, state(1))  # its base is not kept
     assert len(kept) == 3
     kept.clear()
@@ -617,6 +633,17 @@ def test_out_of_memory_for_a_single_row_says_what_helps(fresh: Transformers) -> 
     fresh._reader.model = fresh._reader.model.model
     assert fresh.batch == 1
     assert write(fresh, greedy(COUNTDOWN))
+
+
+def test_a_model_that_does_not_fit_says_what_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*given: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(RuntimeError, match="0.0 GiB in torch.float32 and does not fit"):
+        Transformers("105k", device="cpu")
 
 
 def test_other_errors_of_the_model_are_not_swallowed(fresh: Transformers) -> None:
