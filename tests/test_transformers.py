@@ -642,7 +642,9 @@ def test_a_model_that_does_not_fit_says_what_helps(
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(torch.nn.Module, "to", full)
-    with pytest.raises(RuntimeError, match="0.0 GiB in torch.float32 and does not fit"):
+    with pytest.raises(
+        RuntimeError, match=r"0\.0 GiB in torch\.float32 and does not fit"
+    ):
         Transformers("105k", device="cpu")
 
 
