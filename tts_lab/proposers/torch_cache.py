@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -150,6 +151,18 @@ class Columns:
                 buffer[at[1], :, first:end] = buffer[at[0], :, first:end]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    base: int  # tokens that stand in another entry
+    state: State  # of the tokens after them
+    logits: Tensor | None
+
+    @property
+    def bytes(self) -> int:
+        size = sum(keys.nbytes + values.nbytes for keys, values in self.state)
+        return size + (0 if self.logits is None else self.logits.nbytes)
+
+
 class Prefixes:
     """What prefixes computed, as a tree; the least recently used dropped first.
 
@@ -165,8 +178,7 @@ class Prefixes:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.bytes = 0
-        # token ids -> how many of them are its base's, and the state of the others
-        self._kept: OrderedDict[tuple[int, ...], tuple[int, State]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, ...], _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -178,42 +190,49 @@ class Prefixes:
             self._kept.clear()
             self.bytes = 0
 
-    def keep(self, ids: tuple[int, ...], base: int, state: State) -> None:
-        """Keep what the tokens after the first `base` computed.
+    def keep(
+        self,
+        ids: tuple[int, ...],
+        base: int,
+        state: State,
+        logits: Tensor | None = None,
+    ) -> None:
+        """Keep what the tokens after the first `base` computed, and their last logits.
 
         Nothing is kept if the base is not, or if it alone is more than the limit.
         """
-        size = _size(state)
-        if size > self.limit:
+        one = _Kept(base, state, logits)
+        if one.bytes > self.limit:
             return
         with self._lock:
-            if ids in self._kept or (base and self._chain(ids[:base]) is None):
+            if base and self._chain(ids[:base]) is None:
                 return
-            self._kept[ids] = base, state
-            self.bytes += size
+            if ids in self._kept:
+                if logits is None or self._kept[ids].logits is not None:
+                    return
+                self.bytes -= self._kept.pop(ids).bytes
+            self._kept[ids] = one
+            self.bytes += one.bytes
             self._touch(ids)
             while self.bytes > self.limit:
-                self.bytes -= _size(self._kept.popitem(last=False)[1][1])
+                self.bytes -= self._kept.popitem(last=False)[1].bytes
 
-    def find(self, ids: tuple[int, ...]) -> tuple[int, State | None]:
-        """The most tokens of `ids` whose state is kept, and the state.
+    def find(self, ids: tuple[int, ...]) -> tuple[int, State, Tensor | None]:
+        """The most tokens of `ids` that are kept, their state, and logits if all are.
 
-        One token is always left to compute, since its logits are wanted.
+        Without the logits one token is left to compute.
         """
         with self._lock:
             for length in sorted({len(one) for one in self._kept}, reverse=True):
                 chain = self._chain(ids[:length]) if length <= len(ids) else None
-                if chain is not None:
-                    self._touch(ids[:length])
-                    used = min(length, len(ids) - 1)
-                    return used, [
-                        (
-                            torch.cat([keys for keys, _ in parts], 1)[:, :used],
-                            torch.cat([values for _, values in parts], 1)[:, :used],
-                        )
-                        for parts in zip(*chain, strict=True)
-                    ]
-        return 0, None
+                if chain is None:
+                    continue
+                self._touch(ids[:length])
+                logits = self._kept[ids].logits if length == len(ids) else None
+                used = min(length, len(ids) - (logits is None))
+                layers = zip(*chain, strict=True)
+                return used, [_joined(parts, used) for parts in layers], logits
+        return 0, [], None
 
     def _chain(self, ids: tuple[int, ...]) -> list[State] | None:
         """The states whose tokens make up `ids`, or None if one is missing."""
@@ -221,17 +240,17 @@ class Prefixes:
         while ids:
             if ids not in self._kept:
                 return None
-            base, state = self._kept[ids]
-            found.insert(0, state)
-            ids = ids[:base]
+            found.insert(0, self._kept[ids].state)
+            ids = ids[: self._kept[ids].base]
         return found
 
     def _touch(self, ids: tuple[int, ...]) -> None:
         """Mark an entry used and then its bases, so that it is dropped before them."""
         while ids:
             self._kept.move_to_end(ids)
-            ids = ids[: self._kept[ids][0]]
+            ids = ids[: self._kept[ids].base]
 
 
-def _size(state: State) -> int:
-    return sum(k.nbytes + v.nbytes for k, v in state)
+def _joined(parts: Sequence[tuple[Tensor, Tensor]], used: int) -> tuple[Tensor, Tensor]:
+    keys, values = zip(*parts, strict=True)
+    return torch.cat(keys, 1)[:, :used], torch.cat(values, 1)[:, :used]

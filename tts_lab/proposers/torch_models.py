@@ -42,6 +42,8 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
     ValueError
         If it has no safetensors, wants code of its own, is no causal language model,
         or has a cache that is more than keys and values.
+    RuntimeError
+        If it does not fit into the device's memory.
     """
     checkpoints.weight_files(folder)  # an error where there are pickles only
     with _no_progress_bar():
@@ -68,8 +70,19 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
             f"values ({', '.join(sorted(other))}); accepted are decoders with "
             "attention in every layer"
         )
+    try:
+        model = model.eval().to(device)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        size = sum(p.nbytes for p in model.parameters())
+        raise RuntimeError(
+            f"{str(folder)!r} is {size / 2**30:.1f} GiB in {model.dtype} and does not "
+            f'fit into the memory of {device!r}; what helps: dtype="bfloat16", a '
+            'smaller model, device="cpu", or ending other programs on the device'
+        ) from error
     return Loaded(
-        model=model.eval().to(device),
+        model=model,
         tokenizer=tokenizer,
         layers=len(layers),
         context=_context(config, tokenizer),

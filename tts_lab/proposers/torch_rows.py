@@ -116,35 +116,58 @@ class Reader:
     @torch.inference_mode()
     def read(self, prefixes: Sequence[Prefix]) -> None:
         """Compute what is not kept of some prefixes, in one step of the model."""
+        asked: dict[tuple[int, ...], list[Prefix]] = {}
+        for prefix in prefixes:
+            asked.setdefault(prefix.ids, []).append(prefix)
+        known: list[tuple[tuple[int, ...], int, State]] = []
+        for ids in asked:
+            old, state, logits = self.prefixes.find(ids)
+            if logits is None:
+                known.append((ids, old, state))
+            for prefix in asked[ids]:
+                prefix.state, prefix.logits = state, logits
+        if not known:
+            return
+        computed = self._compute(known)
+        for (ids, old, _), (state, logits) in zip(known, computed, strict=True):
+            for prefix in asked[ids]:
+                prefix.state, prefix.logits = state, logits
+            if old:  # its base has the rest
+                state = [(k[:, old:].clone(), v[:, old:].clone()) for k, v in state]
+            self.prefixes.keep(ids, old, state, logits)
+
+    def _compute(
+        self, known: Sequence[tuple[tuple[int, ...], int, State]]
+    ) -> list[tuple[State, Tensor]]:
+        """State and logits of token ids of which the first few are known."""
         device = self.model.device
-        texts = list(dict.fromkeys(prefix.ids for prefix in prefixes))
-        found = [self.prefixes.find(ids) for ids in texts]
-        known = max(old for old, _ in found)
-        width = max(len(t) - old for t, (old, _) in zip(texts, found, strict=True))
-        columns = Columns(self.layers, len(texts), known + width, known)
-        ids = np.zeros((len(texts), width), np.int64)
-        mask = np.zeros((len(texts), known + width), np.bool_)
-        places = np.zeros((len(texts), width), np.int64)
-        for i, (text, (old, state)) in enumerate(zip(texts, found, strict=True)):
-            if state is not None:
+        most = max(old for _, old, _ in known)
+        width = max(len(ids) - old for ids, old, _ in known)
+        columns = Columns(self.layers, len(known), most + width, most)
+        read = np.zeros((len(known), width), np.int64)
+        mask = np.zeros((len(known), most + width), np.bool_)
+        places = np.zeros((len(known), width), np.int64)
+        for i, (ids, old, state) in enumerate(known):
+            if old:
                 columns.put(slice(i, i + 1), state)
-            new = width - (len(text) - old)  # its first column
-            ids[i, new:] = text[old:]
-            mask[i, known - old : known] = mask[i, known + new :] = True
-            places[i, new:] = np.arange(old, len(text))
+            first = width - (len(ids) - old)
+            read[i, first:] = ids[old:]
+            mask[i, most - old : most] = mask[i, most + first :] = True
+            places[i, first:] = np.arange(old, len(ids))
         logits = self.forward(
-            torch.from_numpy(ids).to(device),
+            torch.from_numpy(read).to(device),
             columns,
             None if mask.all() else torch.from_numpy(mask).to(device),
             torch.from_numpy(places).to(device),
         )
-        for i, (text, (old, _)) in enumerate(zip(texts, found, strict=True)):
-            before = slice(known - old, known)
-            after = slice(columns.end - (len(text) - old), columns.end)
-            state = columns.take(i, before, after)
-            for prefix in prefixes:
-                if prefix.ids == text:
-                    prefix.state, prefix.logits = state, logits[i].clone()
-            if old:  # its base has the rest
-                state = [(k[:, old:].clone(), v[:, old:].clone()) for k, v in state]
-            self.prefixes.keep(text, old, state)
+        return [
+            (
+                columns.take(
+                    i,
+                    slice(most - old, most),
+                    slice(most + width - (len(ids) - old), most + width),
+                ),
+                logits[i].clone(),
+            )
+            for i, (ids, old, _) in enumerate(known)
+        ]
