@@ -144,7 +144,14 @@ def size_of(folder: Path) -> Size:
         for side in tensor["shape"]:
             count *= side
         parameters += count
-    return Size(parameters, config["num_hidden_layers"], config["hidden_size"])
+    layers = config.get("num_hidden_layers", config.get("n_layer"))  # GPT-2's name
+    hidden = config.get("hidden_size", config.get("n_embd"))
+    if not (layers and hidden):
+        raise ValueError(
+            f"{folder / 'config.json'} has no num_hidden_layers and hidden_size; "
+            "accepted is the config of a language model"
+        )
+    return Size(parameters, layers, hidden)
 
 
 def fingerprint(folder: Path, *parts: object) -> str:
