@@ -33,6 +33,7 @@ from tts_lab.proposers.streams import Ask, Progress, Row, write
 
 ROWS_PER_REQUEST = 64
 WATCH_SECONDS = 0.1
+WATCHED, ALONE = 8, 32  # tokens of a row that vLLM sends at a time: each costs time
 
 
 class Server:
@@ -226,6 +227,7 @@ class Server:
                 "min_p": 0.0,
                 "repetition_penalty": 1.0,
                 "return_token_ids": True,
+                "stream_interval": ALONE if self.watch is None else WATCHED,
             }
             if step:
                 common |= {
