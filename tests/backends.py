@@ -44,7 +44,7 @@ def _server() -> Iterator[Any]:
         log = Path(folder) / "vllm.log"
         mode = ("--logprobs-mode", "processed_logprobs")
         with start(ladder.path(RUNG), log, *mode) as url:
-            proposer = Server(url, tokenizer=RUNG)
+            proposer = Server(url, size=size_of(ladder.path(RUNG)))
             try:
                 yield proposer
             finally:

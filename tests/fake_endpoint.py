@@ -12,7 +12,7 @@ import json
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -313,6 +313,3 @@ def gather(proposer: Any, jobs: Any, **options: Any) -> dict[tuple[int, int], An
             assert (job, row) not in found
             found[job, row] = tuple(rest)
     return found
-
-
-Make = Callable[..., FakeEndpoint]

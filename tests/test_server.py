@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from typing import Any
@@ -29,7 +30,7 @@ from tts_lab.proposers import Job, Size, Writing, endpoint, endpoint_errors
 from tts_lab.proposers.checkpoints import seed_of
 from tts_lab.proposers.endpoint import Endpoint, EndpointError
 from tts_lab.proposers.endpoint_url import root_of
-from tts_lab.proposers.server import ROWS_PER_REQUEST, Server
+from tts_lab.proposers.server import ROWS_PER_REQUEST, WATCHED, Server
 from tts_lab.proposers.streams import THREAD_NAME
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
@@ -237,7 +238,7 @@ def failure_of(proposer: Server, jobs: list[Job]) -> tuple[EndpointError, int]:
         ((404, {}, b"{}"), "accepted is http://host:8000/v1"),
         ((200, {"content-type": "text/html"}, b"<html>Hi</html>"), "is a web page"),
         ((404, {"content-type": "text/html"}, b"<html>Hi</html>"), "is a web page"),
-        ((302, {"Location": "/elsewhere"}, b""), "points elsewhere"),
+        ((302, {"Location": "/other"}, b""), "'/other'; it points elsewhere"),
         ((429, {"Retry-After": "3600"}, b"quota"), "asks to wait 3600 seconds"),
     ],
     ids=str,
@@ -590,24 +591,52 @@ def test_cancel_closes_the_streams_at_once() -> None:
         assert len(fake.completions()) == asked
 
 
-def test_cancel_does_not_wait_for_a_pause_between_attempts() -> None:
+@pytest.fixture
+def endless_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[int, dict[str, str], bytes]:
+    """A fault after which a client would wait for years."""
+    monkeypatch.setattr(endpoint_errors, "PATIENCE_SECONDS", 1e9)
+    return 429, {"Retry-After": "100000000"}, b""
+
+
+def test_cancel_does_not_wait_for_a_pause_between_attempts(endless_pauses: Any) -> None:
     cancel = threading.Event()
     with served() as (fake, proposer):
-        fake.always = (429, {"Retry-After": "100"}, b"")
+        fake.always = endless_pauses
         threading.Timer(0.2, cancel.set).start()
-        began = time.monotonic()
         assert gather(proposer, [JOB], cancel=cancel) == {}
-        assert time.monotonic() - began < 60  # not the hundred seconds
+
+
+def test_an_error_does_not_wait_for_a_pause_of_another_request(
+    endless_pauses: Any,
+) -> None:
+    with served(concurrency=2) as (fake, proposer):
+        fake.faults.extend([endless_pauses, 400])
+        error, _ = failure_of(proposer, [replace(JOB, stream=s) for s in (1, 2, 3)])
+    assert error.status == 400
 
 
 def test_closing_the_iterator_closes_the_streams() -> None:
-    fake, jobs = slow(rows=2)
+    fake, jobs = slow()
     with served(fake) as (_, proposer):
-        chunks = proposer.propose(jobs)
-        first = threading.Thread(target=lambda: next(chunks, None))
-        first.start()
-        first.join()
+        chunks = proposer.propose([replace(JOB, max_tokens=1), *jobs])
+        assert len(next(chunks).row) > 0
         chunks.close()
+        assert fake.hung_up.wait(30)
+        fake.released.set()
+
+
+def test_an_error_of_who_watches_closes_the_streams() -> None:
+    def fail(writing: Writing) -> None:
+        if writing.tokens:
+            raise LookupError("as ordered")
+
+    fake, jobs = slow()
+    with served(fake) as (_, proposer):
+        proposer.watch = fail
+        with pytest.raises(LookupError, match="as ordered"):
+            gather(proposer, jobs)
         assert fake.hung_up.wait(30)
         fake.released.set()
 
@@ -639,6 +668,7 @@ def test_who_watches_sees_tokens_grow_and_the_last_state() -> None:
     assert [w.rows for w in seen] == sorted(w.rows for w in seen)
     assert {w.of for w in seen} == {40}
     assert seen[-1].rows == 40
+    assert {body["stream_interval"] for body in fake.completions()} == {WATCHED}
     assert seen[-1].tokens == sum(tokens for _, tokens, _, _ in found.values())
     whole = [text for text, _, _, _ in found.values()]
     assert all(any(t.startswith(w.text) for t in whole) for w in seen)
@@ -697,42 +727,3 @@ def test_numbers_out_of_range_are_quoted(options: dict[str, int]) -> None:
     [(name, value)] = options.items()
     with pytest.raises(ValueError, match=f"{name}={value}"):
         Server("http://127.0.0.1:1", **options)
-
-
-# A real server
-
-
-@pytest.mark.vllm
-def test_a_real_server_writes_steps_and_whole_rows(vllm_server: Any) -> None:
-    url = vllm_server(ladder.path("105k"))
-    proposer, engine = Server(url), ladder.load("105k")
-    some = [p.prompt for p in problems.evaluation_set("chains", 3, 3)]
-    greedy = [Job(prompt, "", 0, range(2), temperature=0.0) for prompt in some]
-    for key, row in gather(engine, greedy).items():
-        assert gather(proposer, greedy)[key][:3] == row[:3]
-    steps = [Job(prompt, "", 1, range(70), until="step") for prompt in some]
-    for text, tokens, finished, logprob in gather(proposer, steps).values():
-        assert tokens == len(text) + finished
-        assert text.endswith("\n") != finished
-        assert logprob < 0
-    assert proposer.count_tokens(some[0]) == engine.count_tokens(some[0])
-    with pytest.raises(ValueError, match="cannot read '1\\+é"):
-        proposer.count_tokens("1+é\n")
-    with pytest.raises(ValueError, match="no chat template"):
-        Server(url, format="llama-3")
-    proposer.close()
-
-
-@pytest.mark.vllm
-def test_a_real_server_is_cancelled_and_answers_again(vllm_server: Any) -> None:
-    proposer = Server(vllm_server(ladder.path("105k")))
-    cancel = threading.Event()
-    jobs = [Job(PROMPT, "", s, range(300)) for s in range(8)]
-    threading.Timer(0.3, cancel.set).start()
-    assert len(gather(proposer, jobs, cancel=cancel)) < 2400
-    assert len(gather(proposer, [JOB])) == 40
-    with pytest.raises(EndpointError, match=r"answered 400.*stop"):
-        proposer.endpoint.ask(
-            "/v1/completions", {"model": "105k", "prompt": "1", "stop": 1}
-        )
-    proposer.close()

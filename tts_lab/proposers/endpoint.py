@@ -249,7 +249,7 @@ class Endpoint:
         return None, refusal(
             url,
             response.status_code,
-            quoted(response.text, self._key()),
+            quoted(response.headers.get("location") or response.text, self._key()),
             page=page,
             retry_after=response.headers.get("retry-after", ""),
             key=f"the key in the environment variable {self.key_variable} {given}",

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from hashlib import blake2b
 from threading import Event
 from typing import Any
@@ -33,6 +34,7 @@ from tts_lab.proposers.streams import Ask, Progress, Row, write
 
 ROWS_PER_REQUEST = 64
 WATCH_SECONDS = 0.1
+WATCHED, ALONE = 8, 32  # tokens of a row that vLLM sends at a time: each costs time
 
 
 class Server:
@@ -170,22 +172,23 @@ class Server:
         if full:
             yield self._samples(jobs, full)
         progress, rows, told = Progress(), len(full), time.monotonic()
-        for some in write(
+        written = write(
             self.endpoint,
             asks,
             concurrency=self.concurrency,
             progress=progress,
             cancel=cancel,
-        ):
-            rows += len(some)
-            if some:
-                yield self._samples(jobs, some)
-            now = time.monotonic()
-            if self.watch is not None and (
-                now - told >= WATCH_SECONDS or (some and rows == of)
-            ):
-                told = now
-                self.watch(Writing(rows, of, progress.tokens, progress.text))
+        )
+        with closing(written):
+            for some in written:
+                rows += len(some)
+                if some:
+                    yield self._samples(jobs, some)
+                now = time.monotonic()
+                due = now - told >= WATCH_SECONDS or (some and rows == of)
+                if self.watch is not None and due:
+                    told = now
+                    self.watch(Writing(rows, of, progress.tokens, progress.text))
 
     def _limit(self, job: Job) -> int:
         """Tokens that a row may have; 0 when its trace fills the context already."""
@@ -226,6 +229,7 @@ class Server:
                 "min_p": 0.0,
                 "repetition_penalty": 1.0,
                 "return_token_ids": True,
+                "stream_interval": ALONE if self.watch is None else WATCHED,
             }
             if step:
                 common |= {

@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -122,6 +122,7 @@ class _Writers:
     progress: Progress
     rows: queue.SimpleQueue[Row | None] = field(default_factory=queue.SimpleQueue)
     error: BaseException | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     shown: _Choice | None = None
 
     async def main(self, concurrency: int) -> None:
@@ -155,8 +156,10 @@ class _Writers:
                 failures += 1
                 if not error.transient or failures >= self.endpoint.attempts:
                     self.error = self.error or error
-                else:
-                    await asyncio.sleep(pause(failures, error))
+                    self.stopping.set()
+                with suppress(TimeoutError):
+                    seconds = pause(failures, error)
+                    await asyncio.wait_for(self.stopping.wait(), seconds)
 
     async def request(
         self, client: Any, ask: Ask, first: int, count: int, left: list[int]
@@ -216,7 +219,7 @@ def write(
     concurrency: int,
     progress: Progress,
     cancel: threading.Event | None = None,
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row], None, None]:
     """Yield each row once, some at a time; an empty list when nothing is new.
 
     Stops early, without error, on `cancel`.
