@@ -54,7 +54,10 @@ class Family:
     render : callable
         Tokens and a solution in, a reading out.
     candidates : callable, optional
-        The names of the bad and the good token of a "tokens" head.
+        The ids of the bad and the good token of a "tokens" head.
+    marker : str, optional
+        The special token at which scores are read, if there is one and no text can
+        have it.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Family:
     head: Head
     render: Callable[[Tokens, Solution], Reading]
     candidates: Callable[[Tokens], tuple[int, int]] | None = None
+    marker: str | None = None
 
 
 def _math_shepherd(tokens: Tokens, solution: Solution) -> Reading:
@@ -206,7 +210,8 @@ FAMILIES: dict[str, Family] = {
                _rlhflow_candidates),
         Family("skywork", ("\n", "\n\n"), "last", "value", _skywork),
         # Zhang et al. 2501.07301, section 2: the product
-        Family("qwen2.5-math-prm", ("\n\n",), "prod", "classes", _qwen),
+        Family("qwen2.5-math-prm", ("\n\n",), "prod", "classes", _qwen,
+               marker="<extra_0>"),
         Family("token-classification", ("\n", "\n\n"), "last", "labels", _trl),
         Family("ladder", ("\n",), "last", "labels", _ladder),
     )
