@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from vllm_server import require_vllm
 
 from tts_lab import ladder
 
@@ -18,11 +19,44 @@ def _ladder() -> Iterator[Any]:
     yield ladder.load(RUNG)
 
 
+@contextmanager
+def _transformers() -> Iterator[Any]:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tts_lab.proposers.transformers import Transformers
+
+    proposer = Transformers(RUNG, device="cpu")
+    try:
+        yield proposer
+    finally:
+        proposer.close()
+
+
+@contextmanager
+def _vllm() -> Iterator[Any]:
+    require_vllm()
+    from tts_lab.proposers.vllm import VLLM
+
+    proposer = VLLM(RUNG)
+    try:
+        yield proposer
+    finally:
+        proposer.close()
+
+
 #: name -> a context manager that yields a proposer over `RUNG`
-OPEN: dict[str, Callable[[], Any]] = {"ladder": _ladder}
+OPEN: dict[str, Callable[[], Any]] = {
+    "ladder": _ladder,
+    "transformers": _transformers,
+    "vllm": _vllm,
+}
 
 #: the tier each belongs to
-MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {"ladder": ()}
+MARKS: dict[str, tuple[pytest.MarkDecorator, ...]] = {
+    "ladder": (),
+    "transformers": (pytest.mark.hf,),
+    "vllm": (pytest.mark.vllm,),
+}
 
 
 def params() -> list[Any]:

@@ -1,0 +1,209 @@
+"""The key-value cache of a block of rows, in transformers' own cache interface.
+
+Rows of unlike length stand side by side, padded on the left: all write their next
+token at the same column. Promises: no copy of what is cached at each step; a row can
+leave or enter between any two steps; what a prefix computed is shared and kept, within
+a limit of bytes. Covers layers of full and of sliding-window attention (the model's
+mask does the sliding); not recurrent states.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+#: per layer the keys and values of one row: (heads, tokens, head size) each
+State = list[tuple[Tensor, Tensor]]
+
+GROWTH = 32  # columns; buffers grow by a quarter, but by no less
+
+
+class _Layer(CacheLayerMixin):  # type: ignore[misc, unused-ignore]
+    """One layer's buffers: (rows, heads, columns, head size)."""
+
+    is_sliding = False  # full length is kept, so masks must not count on less
+    is_compileable = False
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, columns: Columns) -> None:
+        super().__init__()
+        self.columns = columns
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        at = self.columns
+        self.dtype, self.device = key_states.dtype, key_states.device
+
+        def buffer(like: Tensor) -> Tensor:
+            shape = (at.rows, like.shape[1], at.capacity, like.shape[3])
+            return like.new_zeros(shape)
+
+        self.keys, self.values = buffer(key_states), buffer(value_states)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write the new columns of the rows in use; returns all of theirs."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        at, rows = self.columns, key_states.shape[0]
+        end = at.end + key_states.shape[2]
+        self.keys[:rows, :, at.end : end] = key_states
+        self.values[:rows, :, at.end : end] = value_states
+        return (
+            self.keys[:rows, :, at.first : end],
+            self.values[:rows, :, at.first : end],
+        )
+
+    def grow(self) -> None:
+        if self.is_initialized:
+            more = self.columns.capacity - self.keys.shape[2]
+            self.keys = torch.nn.functional.pad(self.keys, (0, 0, 0, more))
+            self.values = torch.nn.functional.pad(self.values, (0, 0, 0, more))
+
+    def get_seq_length(self, *args: Any) -> int:
+        return self.columns.end - self.columns.first
+
+    def get_mask_sizes(self, query: Any) -> tuple[int, int]:
+        length = query if isinstance(query, int) else len(query)  # a tensor before v5
+        return self.get_seq_length() + length, 0
+
+    def get_max_length(self) -> int:
+        return -1
+
+    get_max_cache_shape = get_max_length
+
+
+class Columns:
+    """Which columns of the buffers are in use.
+
+    Attributes
+    ----------
+    cache : transformers.Cache
+        What to give the model.
+    rows, capacity : int
+        Size of the buffers.
+    first, end : int
+        Columns `first` to `end - 1` are shown to the model; new ones begin at `end`.
+    """
+
+    def __init__(self, layers: int, rows: int, capacity: int, end: int) -> None:
+        self.rows, self.capacity = rows, capacity
+        self.first, self.end = 0, end
+        self.layers = [_Layer(self) for _ in range(layers)]
+        self.cache = Cache(layers=[*self.layers])
+
+    def reserve(self, columns: int, longest: int) -> int:
+        """Make room for so many more columns; returns how far all moved left.
+
+        Only the last `longest` columns are needed any more.
+        """
+        if self.end + columns <= self.capacity:
+            return 0
+        moved = self.end - longest
+        if moved >= self.capacity // 2:  # enough to be worth the copy
+            for layer in self.layers:
+                for buffer in (layer.keys, layer.values):
+                    kept = buffer[:, :, moved : self.end].clone()
+                    buffer[:, :, :longest] = kept
+            self.end -= moved
+            self.first = max(0, self.first - moved)
+            return moved
+        needed = self.end + columns
+        self.capacity = max(needed, self.capacity + max(GROWTH, self.capacity // 4))
+        for layer in self.layers:
+            layer.grow()
+        return 0
+
+    def put(self, rows: slice, state: State) -> None:
+        """Give rows the same prefix, so that it ends at the last column."""
+        for layer, (keys, values) in zip(self.layers, state, strict=True):
+            if not layer.is_initialized:
+                layer.lazy_initialization(keys[None], values[None])
+            begin = self.end - keys.shape[1]
+            layer.keys[rows, :, begin : self.end] = keys
+            layer.values[rows, :, begin : self.end] = values
+
+    def take(self, row: int, *parts: slice) -> State:
+        """A copy of parts of a row, joined."""
+        return [
+            (
+                torch.cat([layer.keys[row, :, part] for part in parts], 1),
+                torch.cat([layer.values[row, :, part] for part in parts], 1),
+            )
+            for layer in self.layers
+        ]
+
+    def move(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy rows over others."""
+        first, end = self.first, self.end
+        for layer in self.layers:
+            for buffer in (layer.keys, layer.values):
+                at = torch.tensor([list(sources), list(targets)], device=buffer.device)
+                buffer[at[1], :, first:end] = buffer[at[0], :, first:end]
+
+
+class Prefixes:
+    """What prefixes computed, the least recently used dropped first.
+
+    Safe to use from several threads.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes to keep, at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self._kept: OrderedDict[tuple[int, ...], State] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self.bytes = 0
+
+    def keep(self, ids: tuple[int, ...], state: State) -> None:
+        """Keep what `ids` computed, unless it alone is more than the limit."""
+        size = _size(state)
+        if size > self.limit:
+            return
+        with self._lock:
+            if ids in self._kept:
+                self._kept.move_to_end(ids)
+                return
+            self._kept[ids] = state
+            self.bytes += size
+            while self.bytes > self.limit:
+                self.bytes -= _size(self._kept.popitem(last=False)[1])
+
+    def find(self, ids: tuple[int, ...]) -> tuple[int, State | None]:
+        """The most tokens of `ids` whose state is kept, and the state.
+
+        One token is always left to compute, since its logits are wanted.
+        """
+        with self._lock:
+            lengths = sorted({len(one) for one in self._kept}, reverse=True)
+            for length in lengths:
+                if ids[:length] in self._kept:
+                    self._kept.move_to_end(ids[:length])
+                    used = min(length, len(ids) - 1)
+                    state = self._kept[ids[:length]]
+                    return used, [(k[:, :used], v[:, :used]) for k, v in state]
+        return 0, None
+
+
+def _size(state: State) -> int:
+    return sum(k.nbytes + v.nbytes for k, v in state)
