@@ -340,7 +340,11 @@ def test_half_precision_keeps_the_head_exact(folders):
 def test_what_a_server_must_be_started_with(folders, own):
     start = ["--runner", "pooling", "--pooler-config", '{"task": "token_classify"}']
     assert server_arguments(own) == start
-    assert server_arguments(folders["qwen2.5-math-prm"]) == start
+    marker = Tokens(folders["qwen2.5-math-prm"]).id("<extra_0>")
+    assert json.loads(server_arguments(folders["qwen2.5-math-prm"])[3]) == {
+        "task": "token_classify",
+        "step_tag_id": marker,
+    }
     found = server_arguments(folders["math-shepherd"])
     assert found[:4] == start and json.loads(found[5]) == {
         "architectures": ["MistralForSequenceClassification"],

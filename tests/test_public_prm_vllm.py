@@ -10,7 +10,6 @@ from vllm_server import require_vllm
 
 from tts_lab.prm import train
 from tts_lab.verifiers.prm import PRM
-from tts_lab.verifiers.prm_tokens import Tokens
 from tts_lab.verifiers.public import PublicPRM, server_arguments
 
 pytest.importorskip("torch")
@@ -51,7 +50,7 @@ def test_the_ladders_own_behind_a_server(own, vllm_server):
     url = vllm_server(own, *server_arguments(own))
     prm = PublicPRM(own, backend=url, batch=2)
     close(prm.steps(LINES), PRM("prm-b").steps(LINES))
-    assert (prm.max_length, prm.size) == (256, PublicPRM(own).size)
+    assert prm.max_length == 256
     prm.close()
 
 
@@ -66,19 +65,10 @@ def test_a_public_family_in_this_process(family, tmp_path):
         prm.close()
 
 
-def test_a_language_model_behind_a_server(tmp_path_factory, vllm_server):
-    folder = make("rlhflow-mistral", tmp_path_factory.mktemp("served"))
+@pytest.mark.parametrize("family", ["rlhflow-mistral", "qwen2.5-math-prm"])
+def test_a_public_family_behind_a_server(family, tmp_path_factory, vllm_server):
+    folder = make(family, tmp_path_factory.mktemp("served"))
     prm = PublicPRM(folder, backend=vllm_server(folder, *server_arguments(folder)))
-    close(prm.steps(TRACES), PublicPRM(folder).steps(TRACES))
-    prm.close()
-
-
-def test_a_server_that_was_told_the_marker(tmp_path_factory, vllm_server):
-    folder = make("qwen2.5-math-prm", tmp_path_factory.mktemp("served"))
-    marker = Tokens(folder).id("<extra_0>")
-    pooler = f'{{"task": "token_classify", "step_tag_id": {marker}}}'
-    url = vllm_server(folder, "--runner", "pooling", "--pooler-config", pooler)
-    prm = PublicPRM(folder, backend=url)
     close(prm.steps(TRACES), PublicPRM(folder).steps(TRACES))
     prm.close()
 

@@ -54,7 +54,10 @@ class Family:
     render : callable
         Tokens and a solution in, a reading out.
     candidates : callable, optional
-        The names of the bad and the good token of a "tokens" head.
+        The ids of the bad and the good token of a "tokens" head.
+    marker : str, optional
+        The special token at which scores are read, if there is one and no text can
+        have it.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Family:
     head: Head
     render: Callable[[Tokens, Solution], Reading]
     candidates: Callable[[Tokens], tuple[int, int]] | None = None
+    marker: str | None = None
 
 
 def _math_shepherd(tokens: Tokens, solution: Solution) -> Reading:
@@ -206,7 +210,8 @@ FAMILIES: dict[str, Family] = {
                _rlhflow_candidates),
         Family("skywork", ("\n", "\n\n"), "last", "value", _skywork),
         # Zhang et al. 2501.07301, section 2: the product
-        Family("qwen2.5-math-prm", ("\n\n",), "prod", "classes", _qwen),
+        Family("qwen2.5-math-prm", ("\n\n",), "prod", "classes", _qwen,
+               marker="<extra_0>"),
         Family("token-classification", ("\n", "\n\n"), "last", "labels", _trl),
         Family("ladder", ("\n",), "last", "labels", _ladder),
     )
@@ -272,40 +277,3 @@ def recognise(config: Mapping[str, Any], tensors: Collection[str], name: str) ->
         f"{name!r} (a {architecture}) does not say which family of reward models it "
         f"is; pass family=, one of {list(FAMILIES)}"
     )
-
-
-#: the weights that each kind of head is made of; `lm_head` may be tied
-HEADS: dict[Head, tuple[str, ...]] = {
-    "tokens": (),
-    "value": ("v_head.summary.weight", "v_head.summary.bias"),
-    "classes": ("score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"),
-    "labels": ("score.weight",),
-}
-
-
-def check_head(found: Family, tensors: Collection[str], name: str) -> None:
-    """That a checkpoint holds the head that a family reads.
-
-    Raises
-    ------
-    ValueError
-        That names the tensors that are missing.
-
-    >>> check_head(family("skywork"), ["model.norm.weight"], "my-prm")
-    Traceback (most recent call last):
-    ...
-    ValueError: 'my-prm' is no skywork reward model: it has no v_head.summary.weight, \
-v_head.summary.bias; the families are ['math-shepherd', 'rlhflow-mistral', \
-'rlhflow-deepseek', 'skywork', 'qwen2.5-math-prm', 'token-classification', 'ladder']
-    """
-    missing = [one for one in HEADS[found.head] if one not in tensors]
-    if found.head == "tokens" and not {"lm_head.weight", EMBEDDING} & set(tensors):
-        missing = ["lm_head.weight"]
-    if missing:
-        raise ValueError(
-            f"{name!r} is no {found.name} reward model: it has no "
-            f"{', '.join(missing)}; the families are {list(FAMILIES)}"
-        )
-
-
-EMBEDDING = "model.embed_tokens.weight"

@@ -5,13 +5,22 @@ For a model behind a server the folder may hold configuration and tokenizer alon
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from tts_lab.proposers import Size, checkpoints
 from tts_lab.verifiers import prm_families
-from tts_lab.verifiers.prm_families import Family
+from tts_lab.verifiers.prm_families import FAMILIES, Family, Head
 
+EMBEDDING = "model.embed_tokens.weight"
+#: the weights that each kind of head is made of; `lm_head` may be tied
+HEADS: dict[Head, tuple[str, ...]] = {
+    "tokens": (),
+    "value": ("v_head.summary.weight", "v_head.summary.bias"),
+    "classes": ("score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"),
+    "labels": ("score.weight",),
+}
 _FILES = ["*.json", "*.jinja", "*.model", "*.txt"]
 
 
@@ -56,7 +65,7 @@ def family_of(folder: Path, name: str, wanted: str | None, *, weights: bool) -> 
     Raises
     ------
     ValueError
-        As `prm_families.family`, `recognise` and `check_head`.
+        As `prm_families.family` and `recognise`, and as `check_head`.
     """
     config = checkpoints.config_of(folder)
     tensors = checkpoints.headers(folder) if weights else {}
@@ -65,7 +74,7 @@ def family_of(folder: Path, name: str, wanted: str | None, *, weights: bool) -> 
     else:
         found = prm_families.recognise(config, tensors, name)
     if weights:
-        prm_families.check_head(found, tensors, name)
+        check_head(found, tensors, name)
     return found
 
 
@@ -112,3 +121,28 @@ def limit(folder: Path, wanted: int | None) -> int:
             f"max_length={wanted!r}; accepted are 1 to {there or 'any'} tokens"
         )
     return wanted
+
+
+def check_head(found: Family, tensors: Collection[str], name: str) -> None:
+    """That a checkpoint holds the head that a family reads.
+
+    Raises
+    ------
+    ValueError
+        That names the tensors that are missing.
+
+    >>> check_head(FAMILIES["skywork"], ["model.norm.weight"], "my-prm")
+    Traceback (most recent call last):
+    ...
+    ValueError: 'my-prm' is no skywork reward model: it has no v_head.summary.weight, \
+v_head.summary.bias; the families are ['math-shepherd', 'rlhflow-mistral', \
+'rlhflow-deepseek', 'skywork', 'qwen2.5-math-prm', 'token-classification', 'ladder']
+    """
+    missing = [one for one in HEADS[found.head] if one not in tensors]
+    if found.head == "tokens" and not {"lm_head.weight", EMBEDDING} & set(tensors):
+        missing = ["lm_head.weight"]
+    if missing:
+        raise ValueError(
+            f"{name!r} is no {found.name} reward model: it has no "
+            f"{', '.join(missing)}; the families are {list(FAMILIES)}"
+        )

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_lab.proposers import checkpoints
-from tts_lab.verifiers.prm_families import EMBEDDING, HEADS, Family
+from tts_lab.verifiers.prm_families import Family
+from tts_lab.verifiers.prm_folder import EMBEDDING, HEADS
 from tts_lab.verifiers.prm_tokens import PIP, Reading, Tokens
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")

@@ -1,8 +1,8 @@
 """Public reward models through vLLM: an engine in this process, or a `/pooling` URL.
 
-Both are asked for the logits of every token, by token ids, and the steps' places are
-picked here; a server that was told the step marker and answers with the steps alone is
-understood too. A language model that says `+` or `-` is loaded as a classifier of those
+Both are asked by token ids, for the logits of every token, of which those at the steps'
+ends are picked here; only where a family has a marker that no text can hold, for those
+at the markers. A language model that says `+` or `-` is loaded as a classifier of those
 two tokens, the good one last.
 
 Not covered: Skywork's value head, for which vLLM has no model.
@@ -50,10 +50,22 @@ def overrides(family: Family, tokens: Tokens, name: str) -> dict[str, Any]:
     }
 
 
+def pooler(family: Family, tokens: Tokens) -> dict[str, Any]:
+    """vLLM's `PoolerConfig`: which tokens' logits come back.
+
+    vLLM reads Qwen2.5-Math-PRM at token 151651 unless it is told another.
+    """
+    found: dict[str, Any] = {"task": "token_classify"}
+    if family.marker is not None:
+        found["step_tag_id"] = tokens.id(family.marker)
+    return found
+
+
 def server_arguments(family: Family, tokens: Tokens, name: str) -> list[str]:
     """What to start vLLM's server with, behind the model's name."""
     found = overrides(family, tokens, name)
-    asked = ["--runner", "pooling", "--pooler-config", '{"task": "token_classify"}']
+    how = json.dumps(pooler(family, tokens))
+    asked = ["--runner", "pooling", "--pooler-config", how]
     return [*asked, "--hf-overrides", json.dumps(found)] if found else asked
 
 
@@ -108,7 +120,7 @@ class VLLMBackend:
         asked = {
             "runner": "pooling",
             "hf_overrides": changed,
-            "pooler_config": PoolerConfig(task="token_classify"),
+            "pooler_config": PoolerConfig(**pooler(family, tokens)),
             # text is encoded here; only the names of + and - are looked up there
             "skip_tokenizer_init": True,
         }

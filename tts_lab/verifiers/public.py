@@ -10,7 +10,7 @@ Not covered: training them, and outcome reward models that give one score a solu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -168,13 +168,12 @@ class PublicPRM:
                 batch=batch,
             )  # fmt: skip
             self.notes, self._backend = run.notes, run
-        # asked twice for each trace: to score it and to count its tokens
-        self._cut = lru_cache(maxsize=1024)(
-            Cutter(
-                partial(self.family.render, tokens), limit=self.max_length,
-                too_long=too_long, name=self.name,
-            ).cut
+        self._cutter = Cutter(
+            partial(self.family.render, tokens), limit=self.max_length,
+            too_long=too_long, name=self.name,
         )  # fmt: skip
+        # of the traces scored last: a driver asks for each right afterwards
+        self._counts: dict[Trace, int] = {}
 
     def steps(self, traces: Sequence[Trace]) -> list[NDArray[np.float32]]:
         """Per trace, a probability for each of its steps; none for an empty trace.
@@ -188,7 +187,8 @@ class PublicPRM:
         if self.check_delimiter:
             for trace in traces:
                 check_format(self, trace.problem)
-        pieces = [self._cut(trace) for trace in traces]
+        pieces = [self._cutter.cut(trace) for trace in traces]
+        self._counts = dict(zip(traces, map(_tokens, pieces), strict=True))
         flat = [reading for some in pieces for reading, _ in some]
         logits = iter(self._backend.logits(flat) if flat else [])
         scores = []
@@ -205,11 +205,16 @@ class PublicPRM:
 
     def tokens(self, trace: Trace) -> int:
         """All that is read, markers and template included; 0 for an empty trace."""
-        return sum(len(reading.ids) for reading, _ in self._cut(trace))
+        known = self._counts.get(trace)
+        return _tokens(self._cutter.cut(trace)) if known is None else known
 
     def close(self) -> None:
         """Give memory and connections back; nothing can be scored afterwards."""
         self._backend.close()
+
+
+def _tokens(pieces: Sequence[tuple[Reading, int]]) -> int:
+    return sum(len(reading.ids) for reading, _ in pieces)
 
 
 def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
