@@ -30,8 +30,9 @@ Written = tuple[list[int], list[str], bool, float]
 class FakeEndpoint:
     """Serves a rung; faults are used up by the requests for completions, in order.
 
-    A fault is None, a status code, `(status, headers, body)` or one of the names in
-    `Handler.stream`. `hung_up` is set when a client closed a stream before its end.
+    A fault is None, a status code, `(status, headers, body)`, one of the names in
+    `Handler.stream`, or such a name and the number of the event it comes with.
+    `hung_up` is set when a client closed a stream before its end.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class FakeEndpoint:
         models: tuple[str, ...] = ("105k",),
         seconds_per_token: float = 0.0,
         counts: bool = True,
+        includes_stop: bool = True,
     ) -> None:
         self.vllm, self.tokenizes, self.template = vllm, tokenizes, template
         self.models, self.counts = models, counts
+        self.includes_stop = includes_stop
         self.seconds_per_token = seconds_per_token
         self.proposer = ladder.load("105k", threads=1)
         self.faults: deque[Any] = deque()
@@ -81,27 +84,35 @@ class FakeEndpoint:
         self.thread.join()
         self.server.server_close()
 
+    @property
+    def dead(self) -> bool:
+        return self.dies_after is not None and self.rows_finished >= self.dies_after
+
     def completions(self) -> list[dict[str, Any]]:
         return [body for path, body, _ in self.asked if path == "/v1/completions"]
 
-    def write(self, ids: list[int], seed: int, body: dict[str, Any]) -> Written:
-        """One row; the same for the same prompt, seed and options."""
-        stop = body.get("stop")
+    def write(self, ids: list[int], body: dict[str, Any]) -> list[Written]:
+        """The rows of a request; each the same for the same prompt, seed, options."""
+        seeds = [body["seed"] + i for i in range(body.get("n", 1))]
         request = Request(
             prefix=bytes(ids),
-            keys=row_keys(seed % 2**64, range(1)),
+            keys=np.concatenate([row_keys(s % 2**64, range(1)) for s in seeds]),
             temperature=body["temperature"],
             max_tokens=body["max_tokens"],
-            until_step=stop == ["\n"],
+            until_step=body.get("stop") == ["\n"],
         )
+        found: dict[int, Written] = {}
         with self.lock:
-            [written] = list(self.proposer._engine.write([request]))
-        ids = list(written.tokens[0])
-        texts = list(tokenizer.decode(written.tokens[0]))
-        ended = bool(written.ended[0])
-        if ended:
-            ids, texts = [*ids, tokenizer.EOS], [*texts, ""]
-        return ids, texts, ended, float(written.logprob[0])
+            for some in self.proposer._engine.write([request]):
+                for row, tokens, ended, logprob in zip(
+                    some.row.tolist(), some.tokens, some.ended.tolist(),
+                    some.logprob.tolist(), strict=True,
+                ):  # fmt: skip
+                    ids, texts = list(tokens), list(tokenizer.decode(tokens))
+                    if ended:
+                        ids, texts = [*ids, tokenizer.EOS], [*texts, ""]
+                    found[row] = ids, texts, ended, logprob
+        return [found[row] for row in range(len(seeds))]
 
     def ids(self, prompt: str | list[int]) -> list[int]:
         if isinstance(prompt, str):
@@ -122,10 +133,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.fake.asked.append((self.path, {}, dict(self.headers)))
+        if self.fake.dead:
+            return self.hang_up()
         if self.path != "/v1/models":
             return self.reply(404, {"detail": "Not Found"})
         if isinstance(self.fake.always, tuple):
-            return self.refuse(self.fake.always)
+            status, headers, content = self.fake.always
+            return self.refuse(status, headers, content)
         own: dict[str, Any] = {"owned_by": "someone"}
         if self.fake.vllm:
             own = {"owned_by": "vllm", "root": "/models/105k"}
@@ -137,13 +151,15 @@ class Handler(BaseHTTPRequestHandler):
         fake = self.fake
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         fake.asked.append((self.path, body, dict(self.headers)))
+        if fake.dead:
+            return self.hang_up()
         if self.path == "/v1/completions":
             with fake.lock:
                 fault = fake.faults.popleft() if fake.faults else fake.always
             if isinstance(fault, int):
                 fault = (fault, {}, b'{"error": {"message": "as ordered"}}')
-            if isinstance(fault, tuple):
-                return self.refuse(fault)
+            if isinstance(fault, tuple) and isinstance(fault[0], int):
+                return self.refuse(*fault)
             with suppress(BrokenPipeError, ConnectionResetError):
                 return self.complete(body, fault)
             fake.hung_up.set()
@@ -153,8 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.reply(404, {"detail": "Not Found"})
 
-    def refuse(self, fault: tuple[int, dict[str, str], bytes]) -> None:
-        status, headers, content = fault
+    def refuse(self, status: int, headers: dict[str, str], content: bytes) -> None:
         content = content.replace(
             b"{key}", self.headers.get("Authorization", "").encode()
         )
@@ -205,6 +220,8 @@ class Handler(BaseHTTPRequestHandler):
         after = after or 7
         for number, event in enumerate(events):
             line = b"data: " + json.dumps(event).encode() + b"\n\n"
+            if kind == "one choice" and any(c["index"] for c in event["choices"]):
+                continue
             if kind and number == after:
                 if kind == "drop":
                     return self.hang_up()
@@ -213,6 +230,10 @@ class Handler(BaseHTTPRequestHandler):
                     return self.chunk(b"")
                 if kind == "garbage":
                     line = b"data: {'not': json}\n\n"
+                if kind == "separators":  # which are no ends of lines in JSON
+                    event["note"] = "a\u2028b\x85c"
+                    text = json.dumps(event, ensure_ascii=False)
+                    line = b"data: " + text.encode() + b"\n\n"
                 if kind == "error":
                     line = b'data: {"error": {"message": "engine", "code": 500}}\n\n'
                 if kind == "stall":
@@ -221,20 +242,18 @@ class Handler(BaseHTTPRequestHandler):
                 if kind == "abort":
                     event["choices"][0]["finish_reason"] = "abort"
                     line = b"data: " + json.dumps(event).encode() + b"\n\n"
-            fake = self.fake
-            if fake.dies_after is not None and fake.rows_finished >= fake.dies_after:
-                self.hang_up()
-                return fake.server.socket.close()
+            if self.fake.dead:
+                return self.hang_up()
             self.chunk(line)
-            if fake.seconds_per_token:
-                fake.released.wait(fake.seconds_per_token)
+            if self.fake.seconds_per_token:
+                self.fake.released.wait(self.fake.seconds_per_token)
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
 
     def events(self, ids: list[int], body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """One token of each choice in turn."""
-        fake, count = self.fake, body.get("n", 1)
-        rows = [fake.write(ids, body["seed"] + i, body) for i in range(count)]
+        fake = self.fake
+        rows = fake.write(ids, body)
         for place in range(max(len(row[0]) for row in rows)):
             for index, (tokens, texts, ended, logprob) in enumerate(rows):
                 if place >= len(tokens):
@@ -253,7 +272,8 @@ class Handler(BaseHTTPRequestHandler):
                     choice["finish_reason"] = "stop" if ended or stopped else "length"
                     if stopped and fake.vllm:
                         choice["stop_reason"] = "\n"
-                        if not body.get("include_stop_str_in_output"):
+                        wanted = body.get("include_stop_str_in_output")
+                        if not (wanted and fake.includes_stop):
                             choice["text"] = ""
                     with fake.lock:
                         fake.rows_finished += 1
@@ -287,7 +307,9 @@ def gather(proposer: Any, jobs: Any, **options: Any) -> dict[tuple[int, int], An
     """(job, row) -> (text, tokens, finished, logprob); no row may come twice."""
     found: dict[tuple[int, int], Any] = {}
     for samples in proposer.propose(jobs, **options):
-        for job, row, *rest in zip(*(np.array(x).tolist() for x in samples)):
+        for job, row, *rest in zip(
+            *(np.array(x).tolist() for x in samples), strict=True
+        ):
             assert (job, row) not in found
             found[job, row] = tuple(rest)
     return found

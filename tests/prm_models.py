@@ -1,7 +1,7 @@
 """Tiny random reward models of the public families, with tokenizers that hold markers.
 
 Each maker writes a folder as the published ones are laid out and returns it; the
-architectures are the published ones, at two layers of 64.
+architectures are the published ones, at two layers of 64. Traces to score are here too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,22 @@ from tokenizers import (
     trainers,
 )
 
+from tts_lab.traces import Problem, Trace
+
+QUESTION = "Natalia sold 48 clips, then half as many. What is the total?"
+STEPS = [
+    "Step 1: Natalia sold 48/2 = 24 clips then.",
+    "Step 2: the total is 48+24 = 72 - so more.",
+    "The answer is \\boxed{72}.",
+]
+CHAIN = Problem("chains", "47+38*6\n", 2)
+LINES = [
+    Trace(CHAIN, "47+38=85\n85*6=510\n#510", 23, True),
+    Trace(CHAIN, "47+38=85\n85*6=520\n#520\n", 24, True),
+    Trace(CHAIN, "47+38=85\n85*6=5", 15),
+    Trace(CHAIN, "47+38=85\n", 9),
+    Trace(CHAIN),
+]
 CORPUS = [
     "Natalia sold clips to 48 of her friends. Step 1: the total is 48+24 = 72.",
     "What is the value of the sum? The answer is \\boxed{72}. Step 2: so 3*4-5 = 7.",
@@ -216,3 +232,15 @@ MAKERS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "qwen2.5-math-prm": (qwen_prm, "Qwen2.5-Math-PRM-7B"),
     "token-classification": (trl, "my-prm"),
 }
+
+
+def make(family: str, root: Path) -> Path:
+    """A checkpoint of a family, under a name that says so."""
+    maker, called = MAKERS[family]
+    return maker(root / called)
+
+
+def trace(steps: list[str], end: str = "\n\n", *, question: str = QUESTION) -> Trace:
+    """A finished solution of a problem in words."""
+    text = end.join(steps)
+    return Trace(Problem("text", question, delimiter=end), text, 9, bool(steps))

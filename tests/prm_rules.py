@@ -7,19 +7,27 @@ rendered, encoded at once by the model's own tokenizer, and step marks are searc
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
 import transformers
 from safetensors import safe_open
 
-AutoModel = transformers.AutoModelForCausalLM
+
+@cache
+def _causal(folder: Path):
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32
+    ).eval()
 
 
+@cache
 def _tokenizer(folder: Path):
     return transformers.PreTrainedTokenizerFast.from_pretrained(folder)
 
 
+@cache
 def _tensors(folder: Path) -> dict[str, torch.Tensor]:
     found = {}
     for path in folder.glob("*.safetensors"):
@@ -32,7 +40,7 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
 def math_shepherd(folder: Path, question: str, steps: list[str]) -> list[float]:
     """Model card of peiyi9979/math-shepherd-mistral-7b-prm."""
     tokenizer = _tokenizer(folder)
-    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    model = _causal(folder)
     candidates = tokenizer.encode("+ -")[1:]
     tag = tokenizer.encode("ки")[-1]
     output = "\n".join(f"{step} ки" for step in steps)
@@ -45,7 +53,7 @@ def math_shepherd(folder: Path, question: str, steps: list[str]) -> list[float]:
 def rlhflow(folder: Path, question: str, steps: list[str]) -> list[float]:
     """RLHFlow/RLHF-Reward-Modeling, math-rm/prm_evaluate.py."""
     tokenizer = _tokenizer(folder)
-    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    model = _causal(folder)
     candidates = [tokenizer.encode("+")[-1], tokenizer.encode("-")[-1]]
     conversation, scores = [], []
     for k, step in enumerate(steps):
@@ -65,7 +73,7 @@ def skywork(folder: Path, question: str, steps: list[str]) -> list[float]:
     tokenizer = _tokenizer(folder)
     config = transformers.Qwen2Config.from_pretrained(folder)
     model = transformers.Qwen2ForCausalLM(config).eval()
-    tensors = _tensors(folder)
+    tensors = dict(_tensors(folder))
     weight, bias = (tensors.pop(f"v_head.summary.{n}") for n in ("weight", "bias"))
     model.load_state_dict(tensors)
     ids = tokenizer.encode(tokenizer.bos_token + question + "\n")
@@ -125,7 +133,10 @@ def trl(folder: Path, question: str, steps: list[str]) -> list[float]:
     for step in steps:
         ids += tokenizer.encode(step) + tokenizer.encode("\n")
         at.append(len(ids) - 1)
-    return model(torch.tensor([ids])).logits[0, at].softmax(dim=-1)[:, 1].tolist()
+    logits = model(torch.tensor([ids])).logits[0, at]
+    if logits.shape[1] == 1:  # its loss is then a logistic regression's
+        return logits.sigmoid()[:, 0].tolist()
+    return logits.softmax(dim=-1)[:, 1].tolist()
 
 
 RULES: dict[str, Callable[[Path, str, list[str]], list[float]]] = {

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab import __version__
+from tts_lab import __version__, cli_compare
 
 if TYPE_CHECKING:
     from tts_lab.ladder.train import Progress
@@ -107,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     grid.add_argument("--out", type=Path, help="default: the package's own folder")
     grid.set_defaults(run=_measure_grid)
+
+    cli_compare.add(commands)
 
     board = commands.add_parser("scoreboard", help="all claims and their verdicts")
     board.add_argument(

@@ -188,7 +188,7 @@ class Endpoint:
                         # only b"\n": JSON may hold other ends of lines unescaped
                         *lines, rest = (rest + piece).split(b"\n")
                         for line in lines:
-                            done = line.strip() == b"data: [DONE]"
+                            done = done or line.strip() == b"data: [DONE]"
                             if line.startswith(b"data:") and not done:
                                 yield self._event(url, line[5:])
                         if done:

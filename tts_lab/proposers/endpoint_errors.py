@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from tts_lab.proposers.endpoint_url import ACCEPTED
 
@@ -63,14 +65,22 @@ def pause(failures: int, error: EndpointError) -> float:
 
 
 def quoted(body: str, secret: str = "") -> str:
-    """The beginning of a body, without a secret that a server may repeat in it.
+    """The beginning of what a server said, without a secret that it repeats.
 
-    >>> quoted("Incorrect API key: sk-1", "sk-1")
+    Of JSON with a message, as servers send with errors, it is the message.
+
+    >>> quoted('{"error": {"message": "Incorrect API key: sk-1"}}', "sk-1")
     "'Incorrect API key: ***'"
     """
+    found: Any = None
+    with suppress(ValueError, AttributeError):
+        found = json.loads(body)
+        found = found.get("error", found.get("detail", found.get("message")))
+        found = found.get("message", found)
+    said = found if isinstance(found, str) else body
     if secret:
-        body = body.replace(secret, "***")
-    return repr(body.strip()[:QUOTED])
+        said = said.replace(secret, "***")
+    return repr(said.strip()[:QUOTED])
 
 
 def refusal(

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from tts_lab import formats
 from tts_lab.formats import Format
-from tts_lab.ladder.rungs import EVERY
 from tts_lab.proposers import checkpoints
 from tts_lab.proposers.endpoint import Endpoint, EndpointError
 from tts_lab.proposers.endpoint_errors import broken
@@ -119,23 +118,23 @@ class Prompts:
             return self._count_there(prompt, text)
         if not self.format.chat:
             asked = self.format.render(prompt, text)
-            return np.array(self._ids({"prompt": asked}), np.int32)
+            return np.array(self._read({"prompt": asked}), np.int32)
         written, ids = self._template(prompt)
         if not text:
             return np.array(ids, np.int32)
         plain = {"add_special_tokens": False}
         if written:
-            return np.array(self._ids({"prompt": written + text} | plain), np.int32)
-        return np.array(ids + self._ids({"prompt": text} | plain), np.int32)
+            return np.array(self._read({"prompt": written + text} | plain), np.int32)
+        return np.array(ids + self._read({"prompt": text} | plain), np.int32)
 
     def _template(self, prompt: str) -> tuple[str, list[int]]:
         """A chat up to the model's turn: its text (empty if not exact) and its ids."""
         if prompt not in self._templates:
             messages = self.format.messages(prompt)
-            ids = self._ids({"messages": messages, "add_generation_prompt": True})
+            ids = self._read({"messages": messages, "add_generation_prompt": True})
             payload = {"model": self._model, "tokens": ids}
             text = self._endpoint.ask("/detokenize", payload).get("prompt") or ""
-            again = self._ids({"prompt": text, "add_special_tokens": False})
+            again = self._read({"prompt": text, "add_special_tokens": False})
             self._templates[prompt] = (text if again == ids else "", ids)
         return self._templates[prompt]
 
@@ -148,8 +147,24 @@ class Prompts:
                 raise
             return None
 
-    def _ids(self, payload: dict[str, Any]) -> list[int]:
-        answer = self._endpoint.ask("/tokenize", {"model": self._model} | payload)
+    def _read(self, payload: dict[str, Any]) -> list[int]:
+        """Token ids of what a user gave."""
+        try:
+            return self._ids(payload, attempts=1)
+        except EndpointError as error:
+            failed = error
+        if failed.status in (400, 422, 500) and self._asked({"prompt": _PROBE}):
+            asked = payload.get("prompt", payload.get("messages"))
+            raise ValueError(
+                f"the tokenizer of {self._model!r} cannot read {asked!r}: {failed}"
+            )
+        return self._ids(payload)
+
+    def _ids(
+        self, payload: dict[str, Any], *, attempts: int | None = None
+    ) -> list[int]:  # fmt: skip
+        payload = {"model": self._model} | payload
+        answer = self._endpoint.ask("/tokenize", payload, attempts=attempts)
         ids = answer.get("tokens") if isinstance(answer, dict) else None
         if not ids or not all(isinstance(one, int) for one in ids):
             url = f"{self._endpoint.root}/tokenize"
@@ -206,7 +221,8 @@ def _load(tokenizer: Any) -> Any:
             f'tokenizer={tokenizer!r} needs transformers: pip install "tts-lab[hf]"'
         ) from None
     where: str | Path = tokenizer
-    if str(tokenizer) in EVERY or Path(tokenizer).expanduser().is_dir():
+    of_the_hub = str(tokenizer).count("/") == 1 and str(tokenizer)[0] not in "./~"
+    if not of_the_hub or Path(tokenizer).is_dir():
         where = checkpoints.locate(tokenizer)
     try:
         return AutoTokenizer.from_pretrained(where)

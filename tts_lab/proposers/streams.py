@@ -150,12 +150,12 @@ class _Writers:
                 error = await self.request(client, ask, first, count, left)
                 if len(left) < before:
                     failures = 0
-                if error is None:
+                if error is None or not left:
                     continue
                 failures += 1
                 if not error.transient or failures >= self.endpoint.attempts:
                     self.error = self.error or error
-                elif left:
+                else:
                     await asyncio.sleep(pause(failures, error))
 
     async def request(

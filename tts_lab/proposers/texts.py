@@ -59,9 +59,10 @@ class Texts:
     def _ids(self, text: str) -> list[int] | None:
         """Token ids, or None when a character has none."""
         try:
-            ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+            found = self.tokenizer(text, add_special_tokens=False, verbose=False)
         except Exception:  # tokenizers raise a bare Exception for it
             return None
+        ids: list[int] = found.input_ids
         unknown = self.tokenizer.unk_token
         if unknown is None or unknown == self.tokenizer.eos_token or unknown in text:
             return ids

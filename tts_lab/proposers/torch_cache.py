@@ -151,9 +151,10 @@ class Columns:
 
 
 class Prefixes:
-    """What prefixes computed, the least recently used dropped first.
+    """What prefixes computed, as a tree; the least recently used dropped first.
 
-    Safe to use from several threads.
+    Each entry holds the tokens that it adds to its base, so siblings share what they
+    have in common. Safe to use from several threads.
 
     Parameters
     ----------
@@ -164,30 +165,35 @@ class Prefixes:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.bytes = 0
-        self._kept: OrderedDict[tuple[int, ...], State] = OrderedDict()
+        # token ids -> how many of them are its base's, and the state of the others
+        self._kept: OrderedDict[tuple[int, ...], tuple[int, State]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def clear(self) -> None:
+        """Drop everything."""
         with self._lock:
             self._kept.clear()
             self.bytes = 0
 
-    def keep(self, ids: tuple[int, ...], state: State) -> None:
-        """Keep what `ids` computed, unless it alone is more than the limit."""
+    def keep(self, ids: tuple[int, ...], base: int, state: State) -> None:
+        """Keep what the tokens after the first `base` computed.
+
+        Nothing is kept if the base is not, or if it alone is more than the limit.
+        """
         size = _size(state)
         if size > self.limit:
             return
         with self._lock:
-            if ids in self._kept:
-                self._kept.move_to_end(ids)
+            if ids in self._kept or (base and self._chain(ids[:base]) is None):
                 return
-            self._kept[ids] = state
+            self._kept[ids] = base, state
             self.bytes += size
+            self._touch(ids)
             while self.bytes > self.limit:
-                self.bytes -= _size(self._kept.popitem(last=False)[1])
+                self.bytes -= _size(self._kept.popitem(last=False)[1][1])
 
     def find(self, ids: tuple[int, ...]) -> tuple[int, State | None]:
         """The most tokens of `ids` whose state is kept, and the state.
@@ -195,14 +201,36 @@ class Prefixes:
         One token is always left to compute, since its logits are wanted.
         """
         with self._lock:
-            lengths = sorted({len(one) for one in self._kept}, reverse=True)
-            for length in lengths:
-                if ids[:length] in self._kept:
-                    self._kept.move_to_end(ids[:length])
+            for length in sorted({len(one) for one in self._kept}, reverse=True):
+                chain = self._chain(ids[:length]) if length <= len(ids) else None
+                if chain is not None:
+                    self._touch(ids[:length])
                     used = min(length, len(ids) - 1)
-                    state = self._kept[ids[:length]]
-                    return used, [(k[:, :used], v[:, :used]) for k, v in state]
+                    return used, [
+                        (
+                            torch.cat([keys for keys, _ in parts], 1)[:, :used],
+                            torch.cat([values for _, values in parts], 1)[:, :used],
+                        )
+                        for parts in zip(*chain, strict=True)
+                    ]
         return 0, None
+
+    def _chain(self, ids: tuple[int, ...]) -> list[State] | None:
+        """The states whose tokens make up `ids`, or None if one is missing."""
+        found: list[State] = []
+        while ids:
+            if ids not in self._kept:
+                return None
+            base, state = self._kept[ids]
+            found.insert(0, state)
+            ids = ids[:base]
+        return found
+
+    def _touch(self, ids: tuple[int, ...]) -> None:
+        """Mark an entry used and then its bases, so that it is dropped before them."""
+        while ids:
+            self._kept.move_to_end(ids)
+            ids = ids[: self._kept[ids][0]]
 
 
 def _size(state: State) -> int:

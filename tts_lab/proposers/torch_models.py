@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from tts_lab.proposers import checkpoints
 
+_LAYERS = {"DynamicLayer", "DynamicSlidingWindowLayer"}
 CONTEXT = 2048  # of a model that does not say
 
 
@@ -60,11 +61,11 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
     layers = DynamicCache(config=config).layers or [
         DynamicLayer() for _ in range(config.num_hidden_layers)
     ]
-    other = {type(one).__name__ for one in layers if not isinstance(one, DynamicLayer)}
-    if other or not model.config.to_dict().get("is_encoder_decoder") is not True:
+    other = {type(one).__name__ for one in layers} - _LAYERS
+    if other:
         raise ValueError(
-            f"{str(folder)!r} ({config.model_type}) keeps more than keys and values "
-            f"({', '.join(sorted(other)) or 'an encoder'}); accepted are decoders with "
+            f"{str(folder)!r} ({config.model_type}) remembers more than keys and "
+            f"values ({', '.join(sorted(other))}); accepted are decoders with "
             "attention in every layer"
         )
     return Loaded(

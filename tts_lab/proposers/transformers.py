@@ -83,13 +83,15 @@ class Transformers:
         if batch < 1:
             raise ValueError(f"batch {batch!r}: accepted is 1 or more")
         try:
-            from tts_lab.proposers import torch_cache, torch_models, torch_rows
+            from tts_lab.proposers import torch_models, torch_writer
+            from tts_lab.proposers.torch_cache import Prefixes
+            from tts_lab.proposers.torch_rows import Reader
         except ImportError as error:
             raise ImportError(
                 f"proposer {str(model)!r} needs torch and transformers ({error}): "
                 'pip install "tts-lab[hf]"'
             ) from error
-        self._models = torch_models
+        self._models, self._write_rows = torch_models, torch_writer.write
         self.device = torch_models.choose_device(device)
         folder = checkpoints.locate(model, revision=revision)
         self.name = folder.resolve().name if Path(model).is_dir() else str(model)
@@ -103,8 +105,8 @@ class Transformers:
             folder, "transformers", self.format, self.dtype
         )
         self._texts = Texts(loaded.tokenizer, self.format)
-        self._prefixes = torch_cache.Prefixes(torch_models.prefix_bytes(self.device))
-        self._writer: torch_rows.Writer | None = torch_rows.Writer(
+        self._prefixes = Prefixes(torch_models.prefix_bytes(self.device))
+        self._reader: Reader | None = Reader(
             loaded.model,
             layers=loaded.layers,
             ends=loaded.ends,
@@ -120,7 +122,7 @@ class Transformers:
 
     def close(self) -> None:
         """Give the model's memory back; nothing can be written afterwards."""
-        self._writer = None
+        self._reader = None
         self._prefixes.clear()
         self._models.give_back(self.device)
 
@@ -149,7 +151,7 @@ class Transformers:
                 out.add(prefix.begin(len(prefix.rows)))
                 yield out.take()
         while any(prefix.waiting for prefix in prefixes):
-            used = self.batch
+            used = min(self.batch, sum(prefix.waiting for prefix in prefixes))
             try:
                 yield from self._write(prefixes, out, cancel)
                 return
@@ -164,14 +166,14 @@ class Transformers:
     def _write(
         self, prefixes: Sequence[Prefix], out: _Out, cancel: Event | None
     ) -> Iterator[Samples]:
-        if self._writer is None:
+        if self._reader is None:
             raise RuntimeError(f"{self.name!r} is closed; load it again to write")
 
         def stopped() -> bool:
             return cancel is not None and cancel.is_set()
 
-        steps = self._writer.write(
-            prefixes, batch=self.batch, stopped=stopped, stops=out.stops
+        steps = self._write_rows(
+            self._reader, prefixes, batch=self.batch, stopped=stopped, stops=out.stops
         )
         for done, active in steps:
             out.add(done)
@@ -188,8 +190,8 @@ class Transformers:
             raise RuntimeError(
                 f"the memory of {self.device!r} does not suffice for one row of "
                 f"{self.name!r} ({self.size.parameters:,} parameters in {self.dtype}); "
-                "ask for fewer max_tokens, load it in bfloat16, or take a smaller "
-                'model or device="cpu"'
+                'what helps: dtype="bfloat16", fewer max_tokens, a smaller model, '
+                'device="cpu", or ending other programs on the device'
             )
         self.batch = min(self.batch, used // 2)
         self.notes.append(

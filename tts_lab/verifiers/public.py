@@ -54,11 +54,12 @@ class PublicPRM:
     device : str, optional
         For transformers: "cpu", "cuda", "cuda:1", "mps".
     dtype : str
-        "auto" (as stored), "float32", "bfloat16" or "float16".
+        "auto" (as stored), "float32", "bfloat16" or "float16"; not for a server.
     batch : int
         Traces read side by side, or sent in one request.
     max_length : int, optional
-        Most tokens of one reading; by default all that the model's positions allow.
+        Most tokens of one reading; by default all that the model's positions, its
+        engine or its server allow.
     too_long : str
         What becomes of a trace that has more. "error" refuses it. "truncate" reads
         it in pieces: the question with as many steps as fit, then the question with
@@ -153,10 +154,12 @@ class PublicPRM:
         elif backend == "vllm":
             from tts_lab.verifiers.prm_vllm import VLLMBackend
 
-            self._backend = VLLMBackend(
+            engine = VLLMBackend(
                 folder, self.family, tokens, dtype=dtype,
-                max_length=self.max_length, options=engine_options or {},
+                max_length=max_length, options=engine_options or {},
             )  # fmt: skip
+            self.max_length = min(self.max_length, engine.limit)
+            self._backend = engine
         else:
             from tts_lab.verifiers.prm_torch import TorchBackend
 
