@@ -21,7 +21,7 @@ def overflowing(page) -> list[str]:
     """Controls whose label or content is wider than what it stands in."""
     return page.evaluate(
         """(root) => [...document.querySelectorAll(root + ' .widget-label, ' + root +
-        ' button, ' + root + ' dd, ' + root + ' .tts-memory')]
+        ' button, ' + root + ' .tts-facts > div, ' + root + ' .tts-memory')]
         .filter((one) => one.offsetParent && one.scrollWidth > one.clientWidth + 1)
         .map((one) => one.className + ': ' + one.innerText)""",
         LAB,
