@@ -48,13 +48,13 @@ def cached() -> dict[str, Path]:
     return models
 
 
-def snapshot(name: str) -> Path | None:
+def snapshot(name: str, *, revision: str | None = None) -> Path | None:
     """The folder of a model in the cache; None if it is not there as a whole."""
     if find_spec("huggingface_hub") is None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "config.json")
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
     folder = Path(found).parent if isinstance(found, str) else None
     return folder if folder is not None and is_whole(folder) else None
 
@@ -113,6 +113,7 @@ def remote(name: str) -> Remote:
 def fetch(
     name: str,
     *,
+    revision: str | None = None,
     say: Callable[[str], object] = lambda message: None,
     cancel: Event | None = None,
 ) -> Path:
@@ -124,15 +125,19 @@ def fetch(
     ValueError
         If it cannot be had.
     """
-    folder = snapshot(name)
+    folder = snapshot(name, revision=revision)
     if folder is not None:
         return folder
     _required(name)
     from huggingface_hub import snapshot_download
 
-    wanted, bar = list(FILES), _bar(lambda words: say(f"{name}: {words}"), cancel)
+    bar = _bar(lambda words: say(f"{name}: {words}"), cancel)
     try:
-        return Path(snapshot_download(name, allow_patterns=wanted, tqdm_class=bar))
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=list(FILES), tqdm_class=bar
+            )
+        )
     except Cancelled:
         raise
     except Exception as error:
@@ -150,10 +155,12 @@ def _required(name: str) -> None:
 
 
 def _unreachable(name: str, error: Exception) -> str:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = (str(error).strip().splitlines() or [""])[0].rstrip(". ")
+    what = f"{type(error).__name__}: {first[:200]}"
     return (
-        f"{name!r} could not be had from the hub: {first[:200]}; check the name and "
-        "the connection (gated models need HF_TOKEN in the environment)"
+        f"{name!r} is no folder here and could not be had from the hub: {what}; "
+        "check the name and the connection (gated models need HF_TOKEN in the "
+        "environment)"
     )
 
 

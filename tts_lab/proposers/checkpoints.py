@@ -18,7 +18,6 @@ from tts_lab.proposers import Size
 
 #: rows that one stream can have
 SEEDS_PER_STREAM = 2**24
-_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 
 
 def seed_of(stream: int, row: int) -> int:
@@ -61,16 +60,9 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
             f"{name!r} is no rung, no folder and no hub id; accepted are "
             f"{list(EVERY)}, the path of a Hugging Face folder, or owner/name"
         )
-    from huggingface_hub import snapshot_download
+    from tts_lab import hub
 
-    wanted = list(_FILES)
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except Exception as error:  # its errors have no common class
-        raise ValueError(
-            f"{name!r} is no folder here and could not be had from the hub: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    return hub.fetch(name, revision=revision)
 
 
 def config_of(folder: Path) -> dict[str, Any]:

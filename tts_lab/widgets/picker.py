@@ -31,6 +31,7 @@ from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running, in_turn
 
 HINT = "Change that and press Load again."
+AGAIN = "Then press Load again."
 
 
 class ModelPicker(Running):
@@ -75,7 +76,8 @@ class ModelPicker(Running):
         controls = self.controls
         super().__init__(
             [
-                style, widgets.HTML(panels.title(role)), controls.kind, controls.box, self.machine, self.memory,
+                style, widgets.HTML(panels.title(role)), controls.kind, controls.box,
+                self.machine, self.memory,
                 controls.buttons, self.status_line, self.card,
             ],
             "tts-picker",
@@ -112,7 +114,7 @@ class ModelPicker(Running):
         own = type(status.error).__module__.startswith("tts_lab.")
         if own or isinstance(status.error, ImportError):  # they say what to do
             message = str(status.error)
-        hint = HINT
+        hint = HINT if isinstance(status.error, ValueError) else AGAIN
         if "OutOfMemory" in type(status.error).__name__:
             hint = "Choose a smaller model or unload another, and press Load again."
         return replace(status, message=models.hidden(message), hint=hint)

@@ -83,9 +83,9 @@ class PickerControls:
             tooltip="The model's name on the endpoint", continuous_update=False, **SIZE,
         )  # fmt: skip
         self.tokenizer = widgets.Text(
-            description="Tokenizer", placeholder="if the server does not tokenise",
-            tooltip="Folder or hub id of the served model", continuous_update=False,
-            **SIZE,
+            description="Tokenizer", placeholder="its folder or hub id",
+            tooltip="Of the served model, where the server does not tokenise",
+            continuous_update=False, **SIZE,
         )  # fmt: skip
         self.anyway = widgets.Checkbox(
             value=False, description=ANYWAY, indent=False,

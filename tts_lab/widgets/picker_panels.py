@@ -157,11 +157,12 @@ def card(loaded: Loaded | None) -> str:
     if loaded is None:
         return ""
     rows = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(hidden(value))}</dd></div>"
+        f'<div role="listitem"><span>{escape(name)}:</span> '
+        f"{escape(hidden(value))}</div>"
         for name, value in facts(loaded)
     )
     label = escape(f"Loaded: {hidden(loaded.label)}")
-    return f'<dl class="tts-facts" aria-label="{label}">{rows}</dl>'
+    return f'<div class="tts-facts" role="list" aria-label="{label}">{rows}</div>'
 
 
 def title(role: str) -> str:

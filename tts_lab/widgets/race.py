@@ -20,6 +20,7 @@ from tts_lab.widgets.another import Another
 from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
+from tts_lab.widgets.panels import unknown_size
 from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status, Task
@@ -190,11 +191,8 @@ class StrategyRace(Running):
     def close(self) -> None:
         """Stop, close the models that were loaded, and take the widget away."""
         super().close()
-        for models in (
-            getattr(self, "policies", None),
-            getattr(self, "verifiers", None),
-        ):
-            if models is not None:
+        for name in ("policies", "verifiers"):
+            if models := getattr(self, name, None):
                 models.close()
 
     def text(self) -> str:
@@ -263,10 +261,13 @@ class StrategyRace(Running):
 
     def _draw(self) -> None:
         chosen = list(dict.fromkeys(point.strategy for point in self.points))
-        self.chart.value = race_chart.draw(
-            list(self.points), chosen or list(self.strategies.value),
-            cost=self.axis.value,
-        )  # fmt: skip
+        cost, note = self.axis.value, ""
+        if cost == "flops" and any(not p.policy_size.parameters for p in self.points):
+            cost, note = "tokens", unknown_size()
+        drawn = race_chart.draw(
+            list(self.points), chosen or list(self.strategies.value), cost=cost
+        )
+        self.chart.value = drawn + note
 
     def _levels(self, change: dict[str, Any]) -> None:
         levels = list(problems.domain(change["new"]).LEVELS)

@@ -7,7 +7,7 @@ escaped. Not covered: proposers that write a call in a blink, which have no `wat
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from time import perf_counter
@@ -38,8 +38,9 @@ class Pen:
 
     def __init__(self) -> None:
         self.last: Writing | None = None
-        self._said: Sequence[str] = ()
+        self._proposer: Any = None
         self._before = 0
+        self._told: list[str] = []
         self._recent: deque[tuple[float, int]] = deque()
 
     def __call__(self, writing: Writing) -> None:
@@ -54,13 +55,18 @@ class Pen:
 
     def begin(self, proposer: Any) -> None:
         """Take down what the proposer has said before; what comes is of this run."""
-        self._said = getattr(proposer, "notes", ())
-        self._before = len(self._said)
+        self._proposer = proposer
+        self._before = len(getattr(proposer, "notes", ()))
+
+    def end(self) -> None:
+        """Nothing is written any more; the notes stay, the proposer may go."""
+        self._told, self._proposer, self.last = self.notes, None, None
 
     @property
     def notes(self) -> list[str]:
         """What the proposer wants to be told, as that it had to halve its batch."""
-        return list(self._said)[self._before :]
+        said: list[str] = list(getattr(self._proposer, "notes", ()))
+        return said[self._before :] if self._proposer is not None else self._told
 
     def rate(self) -> float:
         """Tokens per second over the last seconds; 0 before there are two looks."""
@@ -101,12 +107,12 @@ class Pen:
 def watched(proposer: Any, pen: Pen) -> Iterator[None]:
     """Let a pen follow a proposer, if it can be watched."""
     pen.begin(proposer)
-    if not hasattr(proposer, "watch"):
-        yield
-        return
-    proposer.watch = pen
+    seen = hasattr(proposer, "watch")
+    if seen:
+        proposer.watch = pen
     try:
         yield
     finally:
-        proposer.watch = None
-        pen.last = None
+        if seen:
+            proposer.watch = None
+        pen.end()
