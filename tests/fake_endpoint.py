@@ -149,7 +149,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake = self.fake
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        length = int(self.headers["content-length"])
+        said = self.rfile.read(length)
+        if len(said) < length:  # the client went away
+            self.close_connection = True
+            return
+        body = json.loads(said)
         fake.asked.append((self.path, body, dict(self.headers)))
         if fake.dead:
             return self.hang_up()
