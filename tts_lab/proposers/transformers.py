@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -43,8 +44,9 @@ class Transformers:
         "cpu", "cuda", "cuda:1", "mps"; by default CUDA, then MPS, then the CPU.
     dtype : str
         "auto" (as stored), "float32", "bfloat16" or "float16".
-    batch : int
+    batch : int, optional
         Rows that are written side by side; halved when the device's memory runs out.
+        By default 64, and up to 1024 for models whose caches are small.
     revision : str, optional
         Of a hub model.
 
@@ -75,12 +77,12 @@ class Transformers:
         format: Format | str | None = None,
         device: str | None = None,
         dtype: str = "auto",
-        batch: int = 64,
+        batch: int | None = None,
         revision: str | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise ValueError(f"dtype {dtype!r}: accepted are {', '.join(DTYPES)}")
-        if batch < 1:
+        if batch is not None and batch < 1:
             raise ValueError(f"batch {batch!r}: accepted is 1 or more")
         try:
             from tts_lab.proposers import torch_models, torch_writer
@@ -112,7 +114,10 @@ class Transformers:
             ends=loaded.ends,
             prefixes=self._prefixes,
         )
-        self.batch = batch
+        self._threads = partial(
+            torch_models.threads_for, self.size.parameters, self.device
+        )
+        self.batch = batch or torch_models.rows_that_fit(loaded)
         self.notes: list[str] = []
         self.watch: Callable[[Writing], None] | None = None
 
@@ -175,7 +180,11 @@ class Transformers:
         steps = self._write_rows(
             self._reader, prefixes, batch=self.batch, stopped=stopped, stops=out.stops
         )
-        for done, active in steps:
+        while True:
+            with self._threads():
+                done, active = next(steps, (None, ()))
+            if done is None:
+                break
             out.add(done)
             out.show(active)
             if out.due():
