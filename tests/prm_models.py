@@ -161,7 +161,9 @@ def rlhflow(folder: Path, *, tied: bool = False) -> Path:
 def _qwen(folder: Path, seed: int, **tokens: str) -> tuple[Any, Any]:
     made = byte_level(QWEN_SPECIAL, ("<tool_call>",))
     torch.manual_seed(seed)
-    config = transformers.Qwen2Config(vocab_size=made.get_vocab_size(), **SHAPE)
+    config = transformers.Qwen2Config(
+        vocab_size=made.get_vocab_size(), dtype="float32", **SHAPE
+    )
     folder.mkdir(parents=True)
     _tokenizer(folder, made, eos_token="<|endoftext|>", pad_token="<|endoftext|>",
                **tokens)  # fmt: skip
