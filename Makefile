@@ -17,7 +17,7 @@ help:
 	@echo "              ARGS='--no-browser --port=9000' is passed to JupyterLab"
 	@echo "make test     install everything the tests need into $(TEST), run all tests,"
 	@echo "              those of test-vllm first; ARGS='-k coverage' is passed to pytest"
-	@echo "make test-vllm  only the tests that need vLLM, in $(VLLM) (3.5 GB)"
+	@echo "make test-vllm  only the tests that need vLLM, in $(VLLM) (3 GB)"
 	@echo "make lint     ruff (code and notebooks) and mypy (the library)"
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
