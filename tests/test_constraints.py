@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-SHARED = ("pip", "torch", "transformers", "pytest", "httpx")
+SHARED = ("pip", "torch", "transformers", "pytest", "httpx", "datasets", "math-verify")
 
 
 def pins(path) -> dict[str, str]:
