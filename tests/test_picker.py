@@ -169,6 +169,37 @@ def test_a_public_reward_model_from_a_folder(tmp_path):
     picker.close()
 
 
+def test_a_served_reward_model_that_is_not_here_is_told():
+    picker = ModelPicker("verifier")
+    with FakeEndpoint() as fake:
+        message = refused(picker, fake.url)
+        assert "'/models/105k', which is neither a folder here nor a hub id" in message
+        assert "give tokenizer=" in message
+        message = refused(picker, fake.url, tokenizer="105k")
+    assert "does not say which family of reward models it is" in message
+    picker.close()
+
+
+@pytest.mark.vllm
+def test_a_real_vllm_server_for_policy_and_verifier(vllm_server, tmp_path_factory):
+    from tts_lab.prm import train
+
+    folder = tmp_path_factory.mktemp("served") / "a-prm"
+    train.export(train.whole(train.shipped("prm-b")), folder)
+    lab = StrategyLab(domain="chains", level=2, n=8, width=2, verifier="exact")
+    lab.picker.load(f"{vllm_server(ladder.path('105k'))}/v1")
+    lab.verifier_picker.load(vllm_server(folder, pooling=True))
+    assert lab.wait(180)
+    assert lab.controls.policy.value == "105k (server)", lab.picker.text()
+    assert lab.controls.verifier.value == "a-prm (server)", lab.verifier_picker.text()
+    assert lab.picker.loaded[0].test == "47+38 → 47+38=85 #85"
+    lab.run()
+    assert lab.wait(180)
+    assert lab.status.phase == "done", lab.status.message
+    assert lab.choice is not None and lab.tree.read > 0
+    lab.close()
+
+
 # What goes wrong
 
 

@@ -81,6 +81,11 @@ def verifier(
     if way.backend != "server":
         return PublicPRM(way.path, family=family, backend=way.backend)
     model = tokenizer or _origin(way.spec, served)
+    if not (tokenizer or Path(model).is_dir() or model.count("/") == 1):
+        raise ValueError(
+            f"the endpoint serves {model!r}, which is neither a folder here nor a hub "
+            "id; give tokenizer=, the reward model's folder or hub id"
+        )
     return PublicPRM(model, family=family, backend=way.spec, served=served)
 
 
