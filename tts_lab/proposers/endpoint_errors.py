@@ -19,7 +19,7 @@ QUOTED = 200  # characters of a body in an error
 _jitter = random.Random()
 
 
-class EndpointError(RuntimeError):
+class EndpointError(ConnectionError):
     """A server could not be reached, or did not answer as it should.
 
     Attributes
