@@ -474,7 +474,7 @@ class Characters:
     chat_template: str | None = "a template"
     shift = 0
 
-    def __call__(self, text: str, add_special_tokens: bool = True) -> Any:
+    def __call__(self, text: str, *, add_special_tokens: bool = True, **_: Any) -> Any:
         front = [self.bos_token_id] * (add_special_tokens or text[:5] == "<bos>")
         ids = tokenizer.encode(text.removeprefix("<bos>"))
         return type("Out", (), {"input_ids": front + [i + self.shift for i in ids]})
