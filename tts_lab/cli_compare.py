@@ -111,6 +111,8 @@ def compare(options: argparse.Namespace) -> int:
         "temperature": options.temperature,
         "seconds": f"{time.perf_counter() - began:.1f}",
     }
+    told = [*getattr(policy, "notes", ()), *getattr(verifier, "notes", ())]
+    notes |= {f"note {i + 1}": note for i, note in enumerate(told)}
     written = write(found, options.out, notes=notes)
     for sentence in findings(found):
         print(sentence)
