@@ -16,7 +16,6 @@ started with `--logprobs-mode processed_logprobs`; without any it is 0.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -192,14 +191,7 @@ class Server:
 
     def _limit(self, job: Job) -> int:
         """Tokens that a row may have; 0 when its trace fills the context already."""
-        if not (math.isfinite(job.temperature) and job.temperature >= 0):
-            raise ValueError(
-                f"temperature {job.temperature!r}: accepted is 0 (greedy) or more"
-            )
-        if job.max_tokens is not None and job.max_tokens < 1:
-            raise ValueError(f"max_tokens {job.max_tokens!r}: accepted is 1 or more")
-        if not job.delimiter:
-            raise ValueError("delimiter '': accepted is a text of a character or more")
+        job.check()
         tokens = self.count_tokens(job.prompt, job.text)
         room = self.context - tokens
         if room < 1 and not job.text:

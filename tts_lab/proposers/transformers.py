@@ -8,7 +8,6 @@ say. Not covered: models with recurrent states or an encoder, several GPUs.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -211,14 +210,7 @@ class Transformers:
     def _prefix(self, number: int, job: Job) -> Prefix:
         from tts_lab.proposers.torch_rows import Prefix
 
-        if not (math.isfinite(job.temperature) and job.temperature >= 0):
-            raise ValueError(
-                f"temperature {job.temperature!r}: accepted is 0 (greedy) or more"
-            )
-        if job.max_tokens is not None and job.max_tokens < 1:
-            raise ValueError(f"max_tokens {job.max_tokens!r}: accepted is 1 or more")
-        if not job.delimiter:
-            raise ValueError("delimiter '': accepted is a text of a character or more")
+        job.check()
         ids = self._texts.encode(job.prompt, job.text)
         room = self.context - len(ids)
         if room < 1 and not job.text:

@@ -155,15 +155,12 @@ class VLLM:
             yield call.take()
 
     def _prefix(self, job: Job) -> list[int]:
-        if not 0 <= job.temperature <= HOTTEST:
+        job.check()
+        if job.temperature > HOTTEST:
             raise ValueError(
                 f"temperature {job.temperature!r}: accepted by vLLM is 0 (greedy) to "
                 f"{HOTTEST:g}"
             )
-        if job.max_tokens is not None and job.max_tokens < 1:
-            raise ValueError(f"max_tokens {job.max_tokens!r}: accepted is 1 or more")
-        if not job.delimiter:
-            raise ValueError("delimiter '': accepted is a text of a character or more")
         ids = self._texts.encode(job.prompt, job.text)
         if len(ids) >= self.context and not job.text:
             raise ValueError(
