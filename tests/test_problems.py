@@ -558,7 +558,7 @@ def test_an_altered_evaluation_set_is_refused(
     [
         (
             lambda: problems.domain("sudoku"),
-            r"'sudoku'.*\['chains', 'countdown', 'programs'\]",
+            r"'sudoku'.*\['chains', 'countdown', 'programs', 'text'\]",
         ),
         (lambda: problems.sample("sudoku", 1, 1), r"'sudoku'.*'chains', 'countdown'"),
         (lambda: problems.sample("chains", 10, 1), r"10 of chains.*\[1, 2, .*9\]"),
@@ -584,6 +584,8 @@ def test_an_altered_evaluation_set_is_refused(
         (lambda: problems.examples("sudoku", 1, split="test", seed=0), "'sudoku'"),
         (lambda: problems.examples("chains", 1, split="dev", seed=0), "'dev'"),
         (lambda: problems.split_of("sudoku", "1+1"), "'sudoku'"),
+        (lambda: problems.sample("text", 1, 1), r"text .*sources\.load"),
+        (lambda: problems.evaluation_set("text", 1), r"text .*sources\.load"),
     ],
 )
 def test_errors_quote_the_value_and_say_what_there_is(call, message: str) -> None:

@@ -77,6 +77,25 @@ def until(condition, seconds: float = 20) -> None:
 # the runner
 
 
+def test_a_run_that_another_thread_starts_can_be_waited_for():
+    runner = Runner(interval=0.01)
+    stop = threading.Event()
+
+    def start_all_the_time() -> None:
+        while not stop.is_set():
+            runner.start(lambda task: None)
+
+    starter = threading.Thread(target=start_all_the_time)
+    starter.start()
+    try:
+        for _ in range(200):
+            runner.wait(0.001)
+    finally:
+        stop.set()
+        starter.join()
+    assert runner.wait(SECONDS)
+
+
 def test_updates_come_at_their_pace_and_the_last_state_always():
     seen = []
     runner = Runner(interval=0.02)

@@ -1,4 +1,4 @@
-"""The command `tts-lab`: doctor, warmup, sample, train, measure, and the verifiers'.
+"""The command `tts-lab`: doctor, sample, train, measure, compare, import and others.
 
 Every command ends with status 0, or with one line on standard error that quotes what
 was wrong and says what is accepted, and status 2.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab import __version__, cli_compare
+from tts_lab import __version__, cli_compare, cli_import
 
 if TYPE_CHECKING:
     from tts_lab.ladder.train import Progress
@@ -116,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     board.add_argument("--out", type=Path, help="write Markdown to this file")
     board.set_defaults(run=_scoreboard)
+
+    cli_import.add(commands)
     return parser
 
 

@@ -36,6 +36,10 @@ def add(commands: Any) -> None:
         help="also: weighted, majority, lookahead, rebase, mcts")  # fmt: skip
     say("--rule", default="weighted vote", help="how a search's answer is chosen: "
         "'weighted vote' (default), best-of-n or majority")  # fmt: skip
+    say("--served", help="the policy's name on an endpoint that serves several")
+    say("--tokenizer", help="of an endpoint that does not tokenise: its model's folder")
+    say("--prm-served", help="the PRM's name on its endpoint")
+    say("--prm-family", help="whose markers and rule; default by the PRM's name")
     say("--backend", help="engine, transformers, vllm or server; default: what fits")
     say("--prm-backend", help="the same for the PRM")
     say("--format", help=f"how the policy is asked: {', '.join(names())}")
@@ -55,6 +59,7 @@ def compare(options: argparse.Namespace) -> int:
     from tts_lab.comparison_report import findings, write
     from tts_lab.models import open_policy, open_verifier
     from tts_lab.race import chooser
+    from tts_lab.verifiers.public import PublicPRM, check_format
 
     budgets = _numbers(options.budgets)
     strategies = _words(options.strategies)
@@ -64,11 +69,19 @@ def compare(options: argparse.Namespace) -> int:
             f"--strategies {options.strategies!r}; accepted are {', '.join(WAYS)}"
         )
     chooser(options.rule)
-    some = read_problems(options.problems, options.limit)
+    read_problems(options.problems, options.limit)  # an error here needs no model
     policy = open_policy(
-        options.policy, backend=options.backend, format=options.format, say=_say
-    )
-    verifier = open_verifier(options.prm, backend=options.prm_backend, say=_say)
+        options.policy, backend=options.backend, format=options.format,
+        served=options.served, tokenizer=options.tokenizer, say=_say,
+    )  # fmt: skip
+    how = getattr(policy, "format", None)
+    some = read_problems(options.problems, options.limit, how and how.delimiter)
+    verifier = open_verifier(
+        options.prm, backend=options.prm_backend, family=options.prm_family,
+        served=options.prm_served, say=_say,
+    )  # fmt: skip
+    if isinstance(verifier, PublicPRM):
+        check_format(verifier, some[0])
     options.out.mkdir(parents=True, exist_ok=True)
     bank = options.out / "bank.sqlite"
     began = time.perf_counter()
@@ -98,6 +111,8 @@ def compare(options: argparse.Namespace) -> int:
         "temperature": options.temperature,
         "seconds": f"{time.perf_counter() - began:.1f}",
     }
+    told = [*getattr(policy, "notes", ()), *getattr(verifier, "notes", ())]
+    notes |= {f"note {i + 1}": note for i, note in enumerate(told)}
     written = write(found, options.out, notes=notes)
     for sentence in findings(found):
         print(sentence)
@@ -108,8 +123,13 @@ def compare(options: argparse.Namespace) -> int:
     return 130
 
 
-def read_problems(spec: str, limit: int | None = None) -> list[Problem]:
+def read_problems(
+    spec: str, limit: int | None = None, delimiter: str | None = None
+) -> list[Problem]:
     """The problems a specification names.
+
+    Those in words take the step delimiter given, that of the policy's format; the
+    ladder's steps are lines.
 
     Raises
     ------
@@ -128,7 +148,7 @@ def read_problems(spec: str, limit: int | None = None) -> list[Problem]:
         return problems.evaluation_set(name, int(level), n)
     from tts_lab.problems import sources
 
-    return sources.load(spec, n=limit)
+    return sources.load(spec, n=limit, delimiter=delimiter or "\n\n")
 
 
 class _Line:
@@ -139,8 +159,8 @@ class _Line:
 
     def __call__(self, strategy: str, n: int, done: int, rows: int) -> None:
         now = time.monotonic()
-        if now - self.shown < 0.2 and done < self.problems:
-            return
+        if done < self.problems and (not sys.stderr.isatty() or now - self.shown < 0.2):
+            return  # a log gets a line for each strategy and n
         self.shown = now
         _say(
             f"{strategy}, n = {n}: {done} of {self.problems} problems, {rows:,} "

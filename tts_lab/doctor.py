@@ -24,6 +24,7 @@ _EXTRAS = {
     "transformers": ("any Hugging Face model", "hf"),
     "vllm": ("fast sampling of large models", "vllm"),
     "httpx": ("served models (OpenAI-compatible endpoints)", "server"),
+    "math_verify": ("text problems (GSM8K, MATH, your own)", "text"),
 }
 
 

@@ -107,6 +107,23 @@ def read(folder: str | Path, architecture: str = POLICY) -> Model:
     return model
 
 
+def is_of_family(folder: str | Path, architecture: str = POLICY) -> bool:
+    """Whether config and tokenizer are the ladder's; weights are not looked at.
+
+    >>> is_of_family(Path(__file__).parent / "weights" / "105k")
+    True
+    """
+    folder = Path(folder)
+    try:
+        _refuse_others(
+            json.loads((folder / "config.json").read_text()), folder, architecture
+        )
+        _refuse_other_tokenizer(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+    return True
+
+
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
     scaling = config.get("rope_scaling") or {}
     return config.get("rope_parameters") or {

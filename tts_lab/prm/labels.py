@@ -22,6 +22,11 @@ Labels = list[NDArray[np.float32]]
 def exact(traces: Sequence[Trace]) -> Labels:
     """1.0 up to the last step before the first wrong one, then 0.0.
 
+    Raises
+    ------
+    ValueError
+        For a domain in which the truth of a step is not known.
+
     >>> problem = Problem("chains", "47+38*6\\n", 2)
     >>> exact([Trace(problem, "47+38=85\\n85*6=500\\n#500", 23, True)])
     [array([1., 0., 0.], dtype=float32)]
@@ -29,7 +34,13 @@ def exact(traces: Sequence[Trace]) -> Labels:
     found: Labels = []
     for trace in traces:
         steps = [step.text for step in trace.steps]
-        check = problems.domain(trace.problem.domain).check_step
+        name = trace.problem.domain
+        check = getattr(problems.domain(name), "check_step", None)
+        if check is None:
+            raise ValueError(
+                f"the truth of a step of {name!r} problems is not known; there are "
+                "estimates (monte_carlo) and labels by outcome (outcome)"
+            )
         labels = np.zeros(len(steps), np.float32)
         for i in range(len(steps)):
             if not check(trace.problem, steps, i):

@@ -142,6 +142,10 @@ def evaluation_set(name: str, level: int, n: int | None = None) -> list[Problem]
 
 def _check_level(name: str, level: object) -> None:
     levels = domain(name).LEVELS
+    if name in _READ:
+        raise ValueError(
+            f"{name} problems are not made but read: tts_lab.problems.sources.load"
+        )
     if not _is_int(level) or level not in levels:
         raise ValueError(
             f"level {level!r} of {name} is unknown; there are {list(levels)}"

@@ -6,6 +6,7 @@ nothing of strategies, budgets or banks; the driver in `tts_lab.run` does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
@@ -35,6 +36,28 @@ class Job:
     temperature: float = 1.0
     max_tokens: int | None = None
     delimiter: str = "\n"
+
+    def check(self) -> None:
+        """Refuse what no model can be asked for.
+
+        Raises
+        ------
+        ValueError
+            For a temperature, limit or delimiter out of range.
+
+        >>> Job("47+38\\n", "", 0, range(1), temperature=-1.0).check()
+        Traceback (most recent call last):
+        ...
+        ValueError: temperature -1.0: accepted is 0 (greedy) or more
+        """
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(
+                f"temperature {self.temperature!r}: accepted is 0 (greedy) or more"
+            )
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens {self.max_tokens!r}: accepted is 1 or more")
+        if not self.delimiter:
+            raise ValueError("delimiter '': accepted is a text of a character or more")
 
 
 class Samples(NamedTuple):

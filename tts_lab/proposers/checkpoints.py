@@ -16,23 +16,24 @@ from tts_lab import ladder
 from tts_lab.ladder.rungs import EVERY
 from tts_lab.proposers import Size
 
-#: rows that one stream can have before its seeds meet those of another
+#: rows that one stream can have
 SEEDS_PER_STREAM = 2**24
-_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 
 
 def seed_of(stream: int, row: int) -> int:
     """A row's seed, 0 to 2**63 - 1; consecutive rows have consecutive seeds.
 
     vLLM gives sample i of a request with n > 1 the seed of the request plus i, so
-    rows can be asked for in any grouping. Streams begin 2**24 apart: rows of two of
-    them share no seed while they have fewer (and differ in their upper 39 bits).
+    rows can be asked for in any grouping. A stream begins anywhere: generators that
+    keep only the lower 32 bits of a seed (torch's on a processor) must tell two
+    streams apart by those.
 
     >>> seed_of(7, 3) - seed_of(7, 0), seed_of(2**64 - 1, 2**24 - 1) < 2**63
     (3, True)
     """
     digest = blake2b(stream.to_bytes(8, "little"), digest_size=8).digest()
-    return (int.from_bytes(digest, "little") >> 25) * SEEDS_PER_STREAM + row
+    first = int.from_bytes(digest, "little") % (2**63 - SEEDS_PER_STREAM)
+    return first + row
 
 
 def locate(model: str | Path, *, revision: str | None = None) -> Path:
@@ -59,16 +60,9 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
             f"{name!r} is no rung, no folder and no hub id; accepted are "
             f"{list(EVERY)}, the path of a Hugging Face folder, or owner/name"
         )
-    from huggingface_hub import snapshot_download
+    from tts_lab import hub
 
-    wanted = list(_FILES)
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except Exception as error:  # its errors have no common class
-        raise ValueError(
-            f"{name!r} is no folder here and could not be had from the hub: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    return hub.fetch(name, revision=revision)
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -142,7 +136,14 @@ def size_of(folder: Path) -> Size:
         for side in tensor["shape"]:
             count *= side
         parameters += count
-    return Size(parameters, config["num_hidden_layers"], config["hidden_size"])
+    layers = config.get("num_hidden_layers", config.get("n_layer"))  # GPT-2's name
+    hidden = config.get("hidden_size", config.get("n_embd"))
+    if not (layers and hidden):
+        raise ValueError(
+            f"{folder / 'config.json'} has no num_hidden_layers and hidden_size; "
+            "accepted is the config of a language model"
+        )
+    return Size(parameters, layers, hidden)
 
 
 def fingerprint(folder: Path, *parts: object) -> str:

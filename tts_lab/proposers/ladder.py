@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from threading import Event
 
@@ -91,12 +90,7 @@ class Ladder:
             )
 
     def _request(self, job: Job) -> Request:
-        if not (math.isfinite(job.temperature) and job.temperature >= 0):
-            raise ValueError(
-                f"temperature {job.temperature!r}: accepted is 0 (greedy) or more"
-            )
-        if job.max_tokens is not None and job.max_tokens < 1:
-            raise ValueError(f"max_tokens {job.max_tokens!r}: accepted is 1 or more")
+        job.check()
         if job.delimiter != "\n":
             raise ValueError(
                 f"delimiter {job.delimiter!r}: the ladder's steps are lines, so "

@@ -8,6 +8,7 @@ from tts_lab.widgets.allocation import AllocationExplorer
 from tts_lab.widgets.coverage import CoverageExplorer
 from tts_lab.widgets.exchange import ExchangeExplorer
 from tts_lab.widgets.lab import StrategyLab
+from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.race import StrategyRace
 from tts_lab.widgets.runner import Runner, Status, Task
 
@@ -15,6 +16,7 @@ __all__ = [
     "AllocationExplorer",
     "CoverageExplorer",
     "ExchangeExplorer",
+    "ModelPicker",
     "Runner",
     "Status",
     "StrategyLab",

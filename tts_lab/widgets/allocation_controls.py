@@ -14,7 +14,7 @@ import ipywidgets as widgets
 from tts_lab.figures.budget import BUDGETS
 from tts_lab.widgets.allocation_answer import Answer, nearest
 from tts_lab.widgets.allocation_settings import Settings, Source
-from tts_lab.widgets.controls import dropdown, offer, slider
+from tts_lab.widgets.parts import dropdown, offer, slider
 
 _WORDS = {
     "samples": "Samples", "tokens": "Tokens", "flops": "FLOPs",

@@ -14,7 +14,7 @@ from typing import Protocol
 from tts_lab.allocate import Option
 from tts_lab.difficulty import Difficulty
 from tts_lab.figures.budget import BUDGETS, Budget
-from tts_lab.widgets.controls import within
+from tts_lab.widgets.parts import within
 
 MAX_BINS = 10
 AS_GIVEN = "as given"

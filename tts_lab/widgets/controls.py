@@ -6,7 +6,7 @@ it began with, whatever is moved afterwards. Not covered: what a run does with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from tts_lab.figures.budget import plain
 from tts_lab.ladder.rungs import rung
 from tts_lab.traces import Problem
 from tts_lab.widgets import panels
+from tts_lab.widgets.another import Another
+from tts_lab.widgets.parts import SIZE, button, dropdown, fitting, offer, slider, within
 
 MAX_SAMPLES = 10_000
 MAX_PROBLEMS = 200
@@ -107,15 +109,26 @@ class Controls:
     ----------
     settings : Settings
         Where they stand at first.
+    picker : bool
+        Whether other models can be loaded.
+    on_unload : callable
+        Called before one of them is closed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        picker: bool = True,
+        on_unload: Callable[[], object] = lambda: None,
+    ) -> None:
         self._start = settings
         models = [settings.model]
         if not settings.given_model:
             models = fitting(ladder.names, settings.domain, settings.model)
         domains = list(problems.DOMAINS)
         self.model = dropdown("Model", models, settings.model, "Who writes")
+        self.models = Another(self.model, "policy", offered=picker, on_unload=on_unload)
         self.domain = dropdown(
             "Domain", domains, settings.domain, "What kind of problems"
         )
@@ -142,7 +155,7 @@ class Controls:
             tooltip="0 always writes the likeliest text; higher varies more",
             continuous_update=False,
             readout_format=".2f",
-            **_SIZE,
+            **SIZE,
         )
         self.seed = widgets.BoundedIntText(
             value=settings.seed,
@@ -150,7 +163,7 @@ class Controls:
             max=MAX_SEED,
             description="Seed",
             tooltip="Another seed, other samples; the same seed, the same samples",
-            **_SIZE,
+            **SIZE,
         )
         self.example = widgets.HTML()
         self.run = button("Run", "play", "success", "Start sampling (again)")
@@ -194,6 +207,7 @@ class Controls:
         chosen = replace(
             start,
             model=self.model.value,
+            given_model=start.given_model or self.models.owns(self.model.value),
             samples=self.samples.value,
             temperature=round(self.temperature.value, 4),
             seed=self.seed.value,
@@ -217,8 +231,7 @@ class Controls:
         levels = list(problems.domain(change["new"]).LEVELS)
         offer(self.level, levels, levels[-1])
         if not self._start.given_model:
-            models = ladder.names(change["new"])
-            offer(self.model, models, models[0])
+            self.models.offer(ladder.names(change["new"]))
         self._example()
 
     def _example(self) -> None:
@@ -226,63 +239,3 @@ class Controls:
             return
         first = problems.evaluation_set(self.domain.value, self.level.value, 1)[0]
         self.example.value = panels.prompt(first)
-
-
-_SIZE: dict[str, Any] = {
-    "layout": {"width": "auto"},
-    "style": {"description_width": "84px"},
-}
-
-
-def dropdown(
-    name: str, options: Sequence[Any], value: Any, tooltip: str
-) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options,
-        value=value,
-        description=name,
-        tooltip=tooltip,
-        disabled=len(options) == 1,
-        **_SIZE,
-    )
-
-
-def fitting(names: Callable[[str], list[str]], domain: str, value: str) -> list[str]:
-    """What is made for a domain; with the ladder's own, if `value` is not of it."""
-    found = names(domain)
-    return found if value in found else list(dict.fromkeys([*names("chains"), *found]))
-
-
-def offer(control: widgets.Dropdown, options: Sequence[Any], otherwise: Any) -> None:
-    """Give a dropdown other options; it stays where it is, if that is one of them."""
-    value = control.value if control.value in options else otherwise
-    control.options, control.value = options, value
-    control.disabled = len(options) == 1
-
-
-def slider(
-    name: str, options: Sequence[int], value: int, tooltip: str
-) -> widgets.SelectionSlider:
-    return widgets.SelectionSlider(
-        options=[(plain(option), option) for option in sorted({*options, value})],
-        value=value,
-        description=name,
-        tooltip=tooltip,
-        continuous_update=False,
-        **_SIZE,
-    )
-
-
-def button(name: str, icon: str, style: str, tooltip: str) -> widgets.Button:
-    return widgets.Button(
-        description=name,
-        icon=icon,
-        button_style=style,
-        tooltip=tooltip,
-        layout=widgets.Layout(width="96px"),
-    )
-
-
-def within(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name}={value!r}; accepted is {plain(low)} to {plain(high)}")

@@ -26,9 +26,10 @@ from tts_lab.verifiers.exact import Exact
 from tts_lab.widgets import panels
 from tts_lab.widgets.chart import STYLE, chart, empty, squares
 from tts_lab.widgets.controls import Controls, Settings
-from tts_lab.widgets.measured import Measured, rows
+from tts_lab.widgets.measured import Measured, rows, told
+from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status
-from tts_lab.widgets.running import Running
+from tts_lab.widgets.running import Running, in_turn
 from tts_lab.widgets.session import History, Session, Source
 from tts_lab.widgets.tally import Tally
 
@@ -66,6 +67,8 @@ class CoverageExplorer(Running):
         What says which samples are right (0.5 or more); default the exact checker.
     bank : Bank, optional
         Where samples are looked up and kept.
+    picker : bool
+        Whether the model can also be "another model…".
 
     Raises
     ------
@@ -100,6 +103,7 @@ class CoverageExplorer(Running):
         problems: Sequence[Problem] | None = None,
         verifier: Verifier | None = None,
         bank: Bank | None = None,
+        picker: bool = True,
     ) -> None:
         self._runner = Runner()  # first: `close` needs it, also when this fails
         self.controls = Controls(
@@ -113,13 +117,16 @@ class CoverageExplorer(Running):
                 seed,
                 given_model=proposer is not None,
                 given_problems=problems is not None,
-            )
+            ),
+            picker=picker,
+            on_unload=self._stop,
         )
         self._source = Source(
             proposer,
             None if problems is None else list(problems),
             Exact() if verifier is None else verifier,
             bank,
+            self.controls.models.get,
         )
         self._session: Session | None = None
         self._history = History()
@@ -133,6 +140,7 @@ class CoverageExplorer(Running):
             layout=widgets.Layout(flex="1 1 160px"),
         )
         self.status_line = widgets.HTML(panels.status(Status()))
+        self.writing = widgets.HTML("")
         self.tiles = widgets.HTML(panels.tiles(None, Status()))
         self.texts = widgets.HTML(panels.no_texts())
         self.pick = widgets.Dropdown(
@@ -159,9 +167,12 @@ class CoverageExplorer(Running):
         style = widgets.HTML(f"<style>{STYLE}</style>")
         style.add_class("tts-style")
         super().__init__(
-            [style, controls.box, buttons, self.status_line, self.tiles, body],
+            [
+                style, controls.box, controls.models.box, buttons, self.status_line,
+                self.writing, self.tiles, body,
+            ],
             "tts-coverage",
-        )
+        )  # fmt: skip
         self.controls.run.on_click(lambda _: self.run())
         self.controls.cancel.on_click(lambda _: self.cancel())
         self.controls.budget.observe(lambda _: self._draw(), "value")
@@ -172,6 +183,21 @@ class CoverageExplorer(Running):
         """Start with the settings of the controls; a run that goes on is cancelled."""
         session = Session(self.controls.settings(), self._source)
         self._runner.start(session.work, partial(self._show, session))
+
+    @property
+    def picker(self) -> ModelPicker:
+        """Where another model is loaded: `explorer.picker.load("path, id or URL")`."""
+        return self.controls.models.picker
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until picker and run have ended; False after `timeout` seconds."""
+        return in_turn([self.controls.models.wait, super().wait], timeout)
+
+    def close(self) -> None:
+        """Stop, close the models that were loaded, and take the widget away."""
+        super().close()
+        if hasattr(self, "controls"):
+            self.controls.models.close()
 
     @property
     def counts(self) -> Counts:
@@ -203,7 +229,7 @@ class CoverageExplorer(Running):
         if not every:
             raise ValueError("nothing is measured yet: press Run, or call run()")
         names = {one: f"{one.name}, {one.detail}" for one in every}
-        budget = self.controls.budget.value
+        budget = told(every, self.controls.budget.value)
         return figures.coverage(
             {name: one.curve for one, name in names.items()},
             budget=budget,
@@ -235,6 +261,7 @@ class CoverageExplorer(Running):
                 self._begin(session)
             self.controls.running(status.active)
             self.status_line.value = panels.status(status, session.tally)
+            self.writing.value = session.pen.html()
             tally = session.tally
             if tally is None:
                 return
@@ -267,8 +294,10 @@ class CoverageExplorer(Running):
             tally = session.tally
             choice = self.pick.value if self.pick.value is not None else -1
             example = tally.example(None if choice < 0 else choice)
-            budget = self.controls.budget.value
+            budget = told(curves, self.controls.budget.value)
             self.chart.value = chart(curves[-1], curves[:-1], budget=budget)
+            if budget != self.controls.budget.value:
+                self.chart.value += panels.unknown_size()
             n, correct = tally.counts()
             number = example.number
             self.squares.value = squares(

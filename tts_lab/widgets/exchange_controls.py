@@ -14,7 +14,6 @@ from tts_lab.figures.budget import plain
 from tts_lab.figures.exchange_words import SCALES
 from tts_lab.grid import matched, store
 from tts_lab.subsets import RULES
-from tts_lab.widgets.controls import button, dropdown, slider
 from tts_lab.widgets.exchange_settings import (
     LEAST_M,
     LEAST_R,
@@ -24,6 +23,7 @@ from tts_lab.widgets.exchange_settings import (
     OVERLAYS,
     Settings,
 )
+from tts_lab.widgets.parts import button, dropdown, slider
 
 _USE = (
     "Trained on much, used little",

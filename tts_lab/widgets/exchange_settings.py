@@ -24,7 +24,7 @@ from tts_lab.figures.exchange_words import (
 from tts_lab.grid import matched, store
 from tts_lab.published import PANELS, Improvement, improvements
 from tts_lab.subsets import RULES
-from tts_lab.widgets.controls import within
+from tts_lab.widgets.parts import within
 
 LEAST_R, MOST_R = 0.01, 100.0
 LEAST_M, MOST_M = 1.5, 100.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import RLock
 from typing import Any
@@ -13,43 +11,22 @@ import ipywidgets as widgets
 
 from tts_lab import ladder, select
 from tts_lab.ladder.compiled import ensure
-from tts_lab.problems import domain
-from tts_lab.proposers import Proposer, Size
-from tts_lab.race import chooser, finished
+from tts_lab.proposers import Proposer
 from tts_lab.run import Outcome, run
-from tts_lab.traces import Event, Strategy
+from tts_lab.traces import Event, Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import lab_panels as panels
 from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.lab_controls import LabControls
-from tts_lab.widgets.lab_settings import OWN, STRATEGIES, Settings, prepared
+from tts_lab.widgets.lab_play import Play, aggregating, fitted
+from tts_lab.widgets.lab_settings import STRATEGIES, Settings, prepared
+from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status, Task
-from tts_lab.widgets.running import Running
+from tts_lab.widgets.running import Running, in_turn
 from tts_lab.widgets.stepping import Gate
 from tts_lab.widgets.tree import SearchTree
 from tts_lab.widgets.tree_chart import svg
-
-
-@dataclass
-class Play:
-    """One run: its settings, its tree, and how it ended.
-
-    Attributes
-    ----------
-    choice : Choice or None
-        What was chosen in the end; None before, or when nothing was finished.
-    right : bool or None
-        Whether the exact checker agrees; None before there is a choice.
-    """
-
-    settings: Settings
-    tree: SearchTree
-    gate: Gate | None = None
-    outcome: Outcome | None = None
-    choice: select.Choice | None = None
-    right: bool | None = None
-    policy_size: Size | None = None
-    verifier_size: Size | None = None
+from tts_lab.widgets.writing import watched
 
 
 class StrategyLab(Running):
@@ -64,6 +41,10 @@ class StrategyLab(Running):
         Any other model instead of the rungs.
     verifier : Verifier or str, optional
         One of the package by name, or any other instead of those.
+    problems : sequence of Problem, optional
+        Instead of a domain and a level; `number` counts in them.
+    picker : bool
+        Whether policy and verifier can also be "another model…".
     options
         Where the controls stand at first: see `lab_settings.Settings`.
 
@@ -89,6 +70,8 @@ class StrategyLab(Running):
         strategies: Mapping[str, Callable[..., Strategy]] | None = None,
         proposer: Proposer | None = None,
         verifier: Verifier | str | None = None,
+        problems: Sequence[Problem] | None = None,
+        picker: bool = True,
         **options: Any,
     ) -> None:
         if isinstance(verifier, str):
@@ -101,17 +84,24 @@ class StrategyLab(Running):
             options["policy"] = proposer.name
         if verifier is not None:
             options["verifier"] = verifier.name
+        if problems is not None:
+            options["given"] = tuple(problems)
+            if not problems:
+                raise ValueError("problems must hold at least one problem, got none")
         settings = Settings(**options)
         self.controls = LabControls(
             settings,
             strategies=list(self._strategies),
             policy=proposer.name if proposer else None,
             verifier=verifier.name if verifier else None,
+            picker=picker,
+            on_unload=self._stop,
         )
         self._play: Play | None = None
         self._drawing = RLock()
         self._drawn = -1
         self.status_line = widgets.HTML(panels.status(Status(), None))
+        self.writing = widgets.HTML("")
         self.tiles = widgets.HTML(panels.tiles(None))
         self.answer = widgets.HTML("")
         self.chart = widgets.HTML(svg(SearchTree(settings.problem())))
@@ -122,8 +112,10 @@ class StrategyLab(Running):
             [
                 style,
                 controls.box,
+                controls.pickers,
                 controls.buttons,
                 self.status_line,
+                self.writing,
                 self.tiles,
                 self.answer,
                 self.chart,
@@ -149,6 +141,28 @@ class StrategyLab(Running):
             play.gate.step()
         else:
             self._start(stepping=True)
+
+    @property
+    def picker(self) -> ModelPicker:
+        """Where another policy is loaded: `lab.picker.load("path, id or URL")`."""
+        return self.controls.policies.picker
+
+    @property
+    def verifier_picker(self) -> ModelPicker:
+        """Where another verifier is loaded."""
+        return self.controls.verifiers.picker
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until pickers and run have ended; False after `timeout` seconds."""
+        models = self.controls.policies, self.controls.verifiers
+        return in_turn([*(one.wait for one in models), super().wait], timeout)
+
+    def close(self) -> None:
+        """Stop, close the models that were loaded, and take the widget away."""
+        super().close()
+        if hasattr(self, "controls"):
+            self.controls.policies.close()
+            self.controls.verifiers.close()
 
     @property
     def tree(self) -> SearchTree:
@@ -201,8 +215,9 @@ class StrategyLab(Running):
         settings = play.settings
         ensure(task.say)
         task.say(f"loading {settings.policy} and {settings.verifier}")
-        proposer = self._proposer or self._load("policy", settings.policy)
-        verifier = self._verifier or self._load("verifier", settings.verifier)
+        proposer = self._model("policy", settings.policy)
+        verifier = self._model("verifier", settings.verifier)
+        play.tree.problem = fitted(play.tree.problem, proposer)
         verifier = aggregating(verifier, settings.aggregation)
         play.policy_size, play.verifier_size = (
             proposer.size, getattr(verifier, "size", None),
@@ -217,32 +232,31 @@ class StrategyLab(Running):
                 play.tree.on_event(event)
 
         strategy = prepared(self._strategies[settings.strategy], settings)
-        [outcome] = run(
-            play.gate.wrap(strategy),
-            [play.tree.problem],
-            proposer=proposer,
-            verifier=verifier,
-            seed=settings.seed,
-            on_event=on_event,
-            cancel=task.cancel,
-        )
+        with watched(proposer, play.pen):
+            [outcome] = run(
+                play.gate.wrap(strategy),
+                [play.tree.problem],
+                proposer=proposer,
+                verifier=verifier,
+                seed=settings.seed,
+                on_event=on_event,
+                cancel=task.cancel,
+            )
         with self._drawing:
             play.outcome = outcome
             if outcome.complete:
-                self._choose(play, outcome.value)
+                play.choose(outcome.value)
 
-    def _choose(self, play: Play, value: Any) -> None:
-        """What the settings' rule makes of the returned traces."""
-        play.choice = chooser(play.settings.rule)(*finished(value))
-        if play.choice is not None:
-            problem = play.tree.problem
-            play.right = domain(problem.domain).check(problem, play.choice.trace.text)
-            play.tree.choose(play.choice.trace)
-
-    def _load(self, kind: str, name: str) -> Any:
+    def _model(self, kind: str, name: str) -> Any:
+        """The picked, given or shipped model of a name."""
+        policy = kind == "policy"
+        models = self.controls.policies if policy else self.controls.verifiers
+        given = self._proposer if policy else self._verifier
+        for model in (models.get(name), given):
+            if model is not None:
+                return model
         if name not in self._loaded:
-            load = ladder.load if kind == "policy" else library.load
-            self._loaded[name] = load(name)
+            self._loaded[name] = (ladder.load if policy else library.load)(name)
         return self._loaded[name]
 
     def _show(self, play: Play, status: Status) -> None:
@@ -254,30 +268,10 @@ class StrategyLab(Running):
             waiting = status.active and gate is not None and gate.waiting
             self.controls.running(status.active, waiting=waiting)
             self.status_line.value = panels.status(status, play)
+            self.writing.value = play.pen.html()
             size = play.tree.samples
             if fresh or size != self._drawn or not status.active:
                 self._drawn = size
                 self.tiles.value = panels.tiles(play)
                 self.answer.value = panels.answer(play) if play.outcome else ""
                 self.chart.value = svg(play.tree)
-
-
-def aggregating(verifier: Verifier, how: str) -> Verifier:
-    """The verifier, or a copy of it that aggregates step scores another way.
-
-    Raises
-    ------
-    ValueError
-        When the verifier has step scores and does not aggregate them so.
-    """
-    accepted = getattr(verifier, "aggregations", None)
-    if how == OWN or accepted is None:  # None: one score a trace, nothing to aggregate
-        return verifier
-    if how not in accepted:
-        raise ValueError(
-            f"aggregation {how!r} does not fit {verifier.name}; accepted are "
-            f"{[OWN, *accepted]}"
-        )
-    made: Any = copy(verifier)
-    made.aggregation = how
-    return made  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +11,10 @@ import ipywidgets as widgets
 from tts_lab import ladder, problems
 from tts_lab.verifiers import library
 from tts_lab.widgets import panels
-from tts_lab.widgets.controls import (
-    MAX_SEED,
-    button,
-    dropdown,
-    fitting,
-    offer,
-    slider,
-)
+from tts_lab.widgets.another import Another
+from tts_lab.widgets.controls import MAX_SEED
 from tts_lab.widgets.lab_settings import AGGREGATIONS, MAX_N, RULES, Settings
+from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
 
 _N = (1, 2, 4, 8, 16, 32, 64, 128, MAX_N)
 _WIDTH = (1, 2, 3, 4, 6, 8, 16)
@@ -35,7 +30,11 @@ class LabControls:
     strategies : sequence of str
         What can be chosen.
     policy, verifier : str, optional
-        The only one to choose; by default there are those made for the domain.
+        Instead of those made for the domain.
+    picker : bool
+        Whether other models can be loaded.
+    on_unload : callable
+        Called before one of them is closed.
     """
 
     def __init__(
@@ -45,6 +44,8 @@ class LabControls:
         strategies: Sequence[str],
         policy: str | None = None,
         verifier: str | None = None,
+        picker: bool = True,
+        on_unload: Callable[[], object] = lambda: None,
     ) -> None:
         s = self._start = settings
         self._given = policy, verifier
@@ -54,6 +55,12 @@ class LabControls:
         if verifier:
             verifiers = [verifier]
         self.verifier = dropdown("Verifier", verifiers, s.verifier, "Who scores")
+        self.policies = Another(
+            self.policy, "policy", offered=picker, on_unload=on_unload
+        )
+        self.verifiers = Another(
+            self.verifier, "verifier", offered=picker, on_unload=on_unload
+        )
         self.strategy = dropdown(
             "Strategy", strategies, s.strategy, "Who decides what to ask next"
         )
@@ -63,8 +70,8 @@ class LabControls:
         levels = list(problems.domain(s.domain).LEVELS)
         self.level = dropdown("Level", levels, s.level, "Higher is harder")
         self.number = widgets.BoundedIntText(
-            value=s.number, min=1, max=200, description="Problem",
-            tooltip="Number in the level's evaluation set",
+            value=s.number, min=1, max=len(s.given) or 200, description="Problem",
+            tooltip="Number in the level's evaluation set, or in yours",
             layout={"width": "auto"}, style={"description_width": "84px"},
         )  # fmt: skip
         self.typed = widgets.Text(
@@ -88,15 +95,17 @@ class LabControls:
         )  # fmt: skip
         self.example = widgets.HTML()
         columns = "repeat(auto-fit, minmax(250px, 1fr))"
+        made = [] if s.given else [self.domain, self.level]
         self.box = widgets.GridBox(
             [
                 self.policy, self.verifier, self.strategy,
-                self.domain, self.level, self.number,
-                self.n, self.width, self.typed,
+                *made, self.number, self.n, self.width,
+                *([] if s.given else [self.typed]),
                 self.aggregation, self.rule, self.seed, self.example,
             ],
             layout=widgets.Layout(grid_template_columns=columns, grid_gap="0 12px"),
         )  # fmt: skip
+        self.pickers = widgets.VBox([self.policies.box, self.verifiers.box])
         self.run = button("Run", "play", "success", "Search to the end")
         self.step = button("Step", "step-forward", "", "One request more")
         self.cancel = button("Cancel", "stop", "", "Stop; the tree stays")
@@ -139,13 +148,12 @@ class LabControls:
     def _levels(self, change: dict[str, Any]) -> None:
         levels = list(problems.domain(change["new"]).LEVELS)
         offer(self.level, levels, levels[-1])
-        for control, given, names in zip(
-            (self.policy, self.verifier), self._given, (ladder.names, library.names),
-            strict=True,
+        for models, given, names in zip(
+            (self.policies, self.verifiers), self._given,
+            (ladder.names, library.names), strict=True,
         ):  # fmt: skip
             if given is None:
-                found = names(change["new"])
-                offer(control, found, found[0])
+                models.offer(names(change["new"]))
         self._example()
 
     def _example(self) -> None:

@@ -10,7 +10,7 @@ from tts_lab.problems import domain
 from tts_lab.widgets.runner import Status
 
 if TYPE_CHECKING:
-    from tts_lab.widgets.lab import Play
+    from tts_lab.widgets.lab_play import Play
 
 
 def status_words(status: Status, play: Play | None) -> str:
@@ -46,11 +46,11 @@ def status(state: Status, play: Play | None) -> str:
 
 def _costs(play: Play) -> list[tuple[str, str, str]]:
     tree, policy, verifier = play.tree, play.policy_size, play.verifier_size
-    flops = 0.0
-    if policy is not None:
-        flops += 2.0 * policy.parameters * tree.tokens
-    if verifier is not None:
-        flops += 2.0 * verifier.parameters * tree.read
+    sizes = [(policy, tree.tokens), (verifier, tree.read)]
+    flops = sum(2.0 * one.parameters * read for one, read in sizes if one is not None)
+    told = f"{flops:.2g}".replace("e+0", "e").replace("e+", "e")
+    if any(one is not None and not one.parameters for one, _ in sizes):
+        told = "unknown"  # an endpoint need not tell its model's size
     return [
         ("samples", plain(tree.samples), ""),
         ("different lines", plain(len(tree) - 1), ""),
@@ -58,7 +58,7 @@ def _costs(play: Play) -> list[tuple[str, str, str]]:
         ("read by the verifier", plain(tree.read), "tokens"),
         (
             "both, 2N a token",
-            f"{flops:.2g}".replace("e+0", "e").replace("e+", "e"),
+            told,
             "FLOPs",
         ),
     ]
@@ -98,7 +98,8 @@ def answer(play: Play) -> str:
         return f'<p class="tts-samples">{escape(answer_words(play))}</p>'
     name, mark = ("tts-ok", "✓") if play.right else ("tts-no", "✗")
     trace = play.choice.trace
-    lines = domain(trace.problem.domain).render(trace.problem, trace.text)
+    render = getattr(domain(trace.problem.domain), "render", None)
+    lines = trace.text if render is None else render(trace.problem, trace.text)
     return (
         f'<div class="tts-samples tts-answer"><h4><span class="{name}">{mark}</span> '
         f"{escape(answer_words(play))}</h4><pre>{escape(lines)}</pre></div>"

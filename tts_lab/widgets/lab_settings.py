@@ -11,7 +11,8 @@ from typing import get_args
 from tts_lab import problems, select, strategies
 from tts_lab.race import Rule
 from tts_lab.traces import Problem, Strategy
-from tts_lab.widgets.controls import MAX_SEED, within
+from tts_lab.widgets.controls import MAX_SEED
+from tts_lab.widgets.parts import within
 
 MAX_N = 256
 
@@ -47,6 +48,8 @@ class Settings:
     rule : str
         How the answer is chosen in the end.
     seed : int
+    given : tuple of Problem
+        Instead of a domain and level; then `number` counts in them.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Settings:
     aggregation: str = OWN
     rule: str = "best-of-n"
     seed: int = 0
+    given: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         within("n", self.n, 1, MAX_N)
@@ -85,6 +89,9 @@ class Settings:
 
     def problem(self) -> Problem:
         """The typed problem, or the one of that number."""
+        if self.given:
+            within("number", self.number, 1, len(self.given))
+            return self.given[self.number - 1]
         if self.typed.strip():
             prompt = self.typed.strip()
             problems.domain(self.domain).parse(prompt)
@@ -96,9 +103,12 @@ class Settings:
     def caption(self) -> str:
         """All of it on one line."""
         where = "your problem" if self.typed.strip() else f"problem {self.number}"
+        where = f"{self.domain} level {self.level}, {where}"
+        if self.given:
+            where = f"problem {self.number} of {len(self.given)} given"
         return (
             f"{self.policy} · {self.verifier} · {self.strategy}, n {self.n}, width "
-            f"{self.width} · {self.domain} level {self.level}, {where} · "
+            f"{self.width} · {where} · "
             f"aggregation {self.aggregation}, {self.rule} · seed {self.seed}"
         )
 

@@ -48,6 +48,15 @@ class Measured:
         return spent(k, self.ledgers, samples=samples, size=self.size, budget=budget)
 
 
+def told(every: Sequence[Measured], budget: Budget) -> Budget:
+    """The budget that all of them can be drawn over: tokens where FLOPs are unknown.
+
+    An endpoint need not tell how many parameters its model has.
+    """
+    unknown = any(not one.size.parameters for one in every)
+    return "tokens" if budget == "flops" and unknown else budget
+
+
 def rows(measured: Measured) -> list[str]:
     """The curve as a table: k, coverage, interval, tokens and FLOPs per problem."""
     curve = measured.curve
@@ -64,6 +73,7 @@ def rows(measured: Measured) -> list[str]:
             between = f"{curve.low[i]:.3f} to {curve.high[i]:.3f}"
             lines.append(
                 f"{plain(k):>8}  {curve.mean[i]:>8.3f}  {between:>14}  "
-                f"{plain(round(tokens[i])):>10}  {flops[i]:>8.2e}"
+                f"{plain(round(tokens[i])):>10}  "
+                + (f"{flops[i]:>8.2e}" if flops[i] else f"{'unknown':>8}")
             )
     return lines

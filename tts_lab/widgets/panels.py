@@ -107,6 +107,14 @@ def texts(problem: Problem, example: Example) -> str:
     return f'<div class="tts-samples">{"".join(parts)}</div>'
 
 
+def unknown_size() -> str:
+    """Why tokens stand where FLOPs were asked for."""
+    return (
+        '<div class="tts-under">Tokens, not FLOPs: an endpoint did not tell how many '
+        "parameters its model has.</div>"
+    )
+
+
 def prompt(problem: Problem, lead: str = "First problem") -> str:
     """A problem as an example of its kind."""
     return f'{lead}: <span class="tts-example">{escape(short(problem))}</span>'

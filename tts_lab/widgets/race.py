@@ -16,12 +16,16 @@ from tts_lab.race import Point, race
 from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import race_chart
+from tts_lab.widgets.another import Another
 from tts_lab.widgets.chart import STYLE
-from tts_lab.widgets.controls import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
+from tts_lab.widgets.panels import unknown_size
+from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
+from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status, Task
-from tts_lab.widgets.running import Running
+from tts_lab.widgets.running import Running, in_turn
+from tts_lab.widgets.writing import Pen, watched
 
 MOST = 4  # strategies in one race
 
@@ -49,6 +53,8 @@ class StrategyRace(Running):
     proposer : Proposer, optional
     scorer : Verifier, optional
         Models of your own instead of the names.
+    picker : bool
+        Whether policy and verifier can also be "another model…".
 
     Raises
     ------
@@ -71,6 +77,7 @@ class StrategyRace(Running):
         seed: int = 0,
         proposer: Proposer | None = None,
         scorer: Verifier | None = None,
+        picker: bool = True,
     ) -> None:
         self._runner = Runner()
         self._strategies = STRATEGIES | dict(strategies or {})
@@ -95,6 +102,13 @@ class StrategyRace(Running):
         )  # fmt: skip
         self.policy = dropdown("Policy", policies, policy, "Who writes")
         self.verifier = dropdown("Verifier", verifiers, verifier, "Who scores")
+        self.policies = Another(
+            self.policy, "policy", offered=picker, on_unload=self._stop
+        )
+        self.verifiers = Another(
+            self.verifier, "verifier", offered=picker, on_unload=self._stop
+        )
+        self._pen = Pen()
         self.domain = dropdown(
             "Domain", list(problems.DOMAINS), domain, "What kind of problems"
         )
@@ -117,6 +131,7 @@ class StrategyRace(Running):
             min=0, max=1, tooltip="Problems done", layout={"flex": "1 1 160px"}
         )
         self.status_line = widgets.HTML(status(Status(), None))
+        self.writing = widgets.HTML()
         self.chart = widgets.HTML()
         grid = widgets.GridBox(
             [self.policy, self.verifier, self.rule, self.domain, self.level,
@@ -134,9 +149,10 @@ class StrategyRace(Running):
         style.add_class("tts-style")
         buttons = widgets.HBox([self.run_button, self.cancel_button, self.progress])
         super().__init__(
-            [style, settings, buttons, self.status_line, axis, self.chart],
+            [style, settings, self.policies.box, self.verifiers.box, buttons,
+             self.status_line, self.writing, axis, self.chart],
             "tts-race-widget",
-        )
+        )  # fmt: skip
         self.run_button.on_click(lambda _: self.run())
         self.cancel_button.on_click(lambda _: self.cancel())
         self.axis.observe(lambda _: self._draw(), "value")
@@ -156,6 +172,28 @@ class StrategyRace(Running):
             partial(self._work, points, chosen, some),
             partial(self._show, points, len(chosen) * len(self._n) * len(some)),
         )
+
+    @property
+    def picker(self) -> ModelPicker:
+        """Where another policy is loaded: `race.picker.load("path, id or URL")`."""
+        return self.policies.picker
+
+    @property
+    def verifier_picker(self) -> ModelPicker:
+        """Where another verifier is loaded."""
+        return self.verifiers.picker
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until pickers and race have ended; False after `timeout` seconds."""
+        waits = (self.policies.wait, self.verifiers.wait, super().wait)
+        return in_turn(waits, timeout)
+
+    def close(self) -> None:
+        """Stop, close the models that were loaded, and take the widget away."""
+        super().close()
+        for name in ("policies", "verifiers"):
+            if models := getattr(self, name, None):
+                models.close()
 
     def text(self) -> str:
         """The chart in words."""
@@ -178,25 +216,28 @@ class StrategyRace(Running):
     ) -> None:
         ensure(task.say)
         task.say(f"loading {self.policy.value} and {self.verifier.value}")
-        proposer = self._proposer or ladder.load(self.policy.value)
-        verifier = self._scorer or library.load(self.verifier.value)
+        proposer = self.policies.get(self.policy.value) or self._proposer
+        proposer = proposer or ladder.load(self.policy.value)
+        verifier = self.verifiers.get(self.verifier.value) or self._scorer
+        verifier = verifier or library.load(self.verifier.value)
 
         def on_point(point: Point) -> None:
             task.say(f"{point.strategy}, n {point.n}")
             if not any(point is one for one in points):
                 points.append(point)
 
-        race(
-            {name: self._strategies[name] for name in chosen},
-            some,
-            proposer=proposer,
-            verifier=verifier,
-            n=self._n,
-            rule=self.rule.value,
-            seed=self._seed,
-            on_point=on_point,
-            cancel=task.cancel,
-        )
+        with watched(proposer, self._pen):
+            race(
+                {name: self._strategies[name] for name in chosen},
+                some,
+                proposer=proposer,
+                verifier=verifier,
+                n=self._n,
+                rule=self.rule.value,
+                seed=self._seed,
+                on_point=on_point,
+                cancel=task.cancel,
+            )
 
     def _show(self, points: list[Point], total: int, state: Status) -> None:
         """In the runner's thread, ten times a second."""
@@ -215,22 +256,25 @@ class StrategyRace(Running):
                     f"{state.seconds:.1f} s: {done} of {total} searches.</div>"
                 )
             self.status_line.value = words
+            self.writing.value = self._pen.html()
             self._draw()
 
     def _draw(self) -> None:
         chosen = list(dict.fromkeys(point.strategy for point in self.points))
-        self.chart.value = race_chart.draw(
-            list(self.points), chosen or list(self.strategies.value),
-            cost=self.axis.value,
-        )  # fmt: skip
+        cost, note = self.axis.value, ""
+        if cost == "flops" and any(not p.policy_size.parameters for p in self.points):
+            cost, note = "tokens", unknown_size()
+        drawn = race_chart.draw(
+            list(self.points), chosen or list(self.strategies.value), cost=cost
+        )
+        self.chart.value = drawn + note
 
     def _levels(self, change: dict[str, Any]) -> None:
         levels = list(problems.domain(change["new"]).LEVELS)
         offer(self.level, levels, levels[-1])
-        for control, given, names in (
-            (self.policy, self._proposer, ladder.names),
-            (self.verifier, self._scorer, library.names),
+        for models, given, names in (
+            (self.policies, self._proposer, ladder.names),
+            (self.verifiers, self._scorer, library.names),
         ):
             if given is None:
-                found = names(change["new"])
-                offer(control, found, found[0])
+                models.offer(names(change["new"]))

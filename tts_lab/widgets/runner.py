@@ -136,7 +136,8 @@ class Runner:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the last update is out; False if that took over `timeout` s."""
-        thread = self._thread
+        with self._lock:  # a thread that is being started cannot be joined yet
+            thread = self._thread
         if thread is None:
             return True
         if thread is current_thread():

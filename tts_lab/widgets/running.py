@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 
 import ipywidgets as widgets
 
@@ -41,5 +42,26 @@ class Running(widgets.VBox):  # type: ignore[misc]
         """How the run is doing; after a failure also why, and what to do."""
         return self._runner.status
 
+    def _stop(self) -> None:
+        """Cancel and wait a moment: before a model that may be in use is closed."""
+        self._runner.cancel()
+        self._runner.wait(10)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.status.phase}>"
+
+
+def in_turn(
+    waits: Iterable[Callable[[float | None], bool]], timeout: float | None
+) -> bool:
+    """Wait for one after another; False when all together take over `timeout` s.
+
+    >>> in_turn([lambda left: True, lambda left: left <= 5], 5)
+    True
+    """
+    end = None if timeout is None else monotonic() + timeout
+    ended = True
+    for wait in waits:
+        left = None if end is None else max(end - monotonic(), 0.0)
+        ended = wait(left) and ended
+    return ended

@@ -18,6 +18,7 @@ from tts_lab.widgets.controls import Settings
 from tts_lab.widgets.measured import Measured
 from tts_lab.widgets.runner import Task
 from tts_lab.widgets.tally import Tally
+from tts_lab.widgets.writing import Pen, watched
 
 KEPT = 3  # earlier curves that stay in the chart
 
@@ -34,16 +35,22 @@ class Source:
         None takes them from the settings' domain and level.
     verifier : Verifier
     bank : Bank or None
+    picked : callable
+        The model that was loaded under a name; None for another name.
     """
 
     proposer: Proposer | None
     problems: list[Problem] | None
     verifier: Verifier
     bank: Bank | None = None
+    picked: Callable[[str], Proposer | None] = lambda name: None
     _loaded: dict[str, Proposer] = field(default_factory=dict)
 
     def load(self, name: str, say: Callable[[str], None]) -> Proposer:
         """The model of a name; what takes long is said."""
+        picked = self.picked(name)
+        if picked is not None:
+            return picked
         if self.proposer is not None:
             return self.proposer
         from tts_lab import ladder
@@ -71,6 +78,8 @@ class Session:
         Samples of each problem in the last frame; -1 before the first.
     texts_at : float
         When samples' texts were shown last, by the clock of who shows them.
+    pen : Pen
+        What the model is writing.
     """
 
     def __init__(self, settings: Settings, source: Source) -> None:
@@ -79,6 +88,7 @@ class Session:
         self.tally: Tally | None = None
         self.drawn = -1
         self.texts_at = float("-inf")
+        self.pen = Pen()
 
     def work(self, task: Task) -> None:
         """Load the model and sample until the end or a cancel; for a runner."""
@@ -90,16 +100,17 @@ class Session:
         task.say(f"sampling {settings.caption()}")
         tally.begin(proposer.size, [proposer.count_tokens(p.prompt) for p in problems])
         self.tally = tally
-        run(
-            tally.strategy,
-            problems,
-            proposer=proposer,
-            verifier=source.verifier,
-            seed=settings.seed,
-            on_event=tally.on_event,
-            cancel=task.cancel,
-            bank=source.bank,
-        )
+        with watched(proposer, self.pen):
+            run(
+                tally.strategy,
+                problems,
+                proposer=proposer,
+                verifier=source.verifier,
+                seed=settings.seed,
+                on_event=tally.on_event,
+                cancel=task.cancel,
+                bank=source.bank,
+            )
 
     def measured(self) -> Measured | None:
         """The curve so far; None before a round is complete."""

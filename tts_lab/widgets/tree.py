@@ -144,25 +144,24 @@ class SearchTree:
         state = self.state(node)
         word, mark = WORDS[state]
         if node is self.root:
-            return node.step
+            return node.step.replace("\n", " ")
         notes = [] if state == "kept" else [word]
         if not math.isnan(node.score):
             notes.append(f"score {node.score:.2g}")
         if node.count > 1:
             notes.append(f"sampled {node.count} times")
-        return f"{mark} {node.step or '(empty line)'}" + (
-            f" · {', '.join(notes)}" if notes else ""
-        )
+        step = node.step.replace("\n", " ") or "(empty line)"
+        return f"{mark} {step}" + (f" · {', '.join(notes)}" if notes else "")
 
     def _add(self, trace: Trace) -> Node:
         """The trace's node; those on the way to it are made when they are missing."""
         node = self._nodes.get((trace.text, trace.finished))
         if node is not None:
             return node
-        node, end = self.root, 0
+        node = self.root
         steps: Sequence[str] = [step.text for step in trace.steps]
-        for depth, step in enumerate(steps, 1):
-            end += len(step) + 1
+        ends = _ends(trace)
+        for depth, (step, end) in enumerate(zip(steps, ends, strict=True), 1):
             last = depth == len(steps)
             key = (trace.text[:end], trace.finished and last)
             if key not in self._nodes:
@@ -171,3 +170,22 @@ class SearchTree:
                 self._nodes[key] = child
             node = self._nodes[key]
         return node
+
+
+def _ends(trace: Trace) -> list[int]:
+    """Where each step ends in the trace's text, its delimiter included.
+
+    >>> text = "So\\n\\n\\n2.\\n\\nEnd"
+    >>> _ends(Trace(Problem("text", "1+1?", delimiter="\\n\\n"), text))
+    [4, 9, 12]
+    """
+    delimiter, text = trace.problem.delimiter, trace.text
+    ends, begin = [], 0
+    while begin < len(text):
+        at = text.find(delimiter, begin)
+        end = len(text) if at < 0 else at + len(delimiter)
+        part = text[begin : end if at < 0 else at]
+        if delimiter == "\n" or part.strip():  # as `Trace.steps` has them
+            ends.append(end)
+        begin = end
+    return ends

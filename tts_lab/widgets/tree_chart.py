@@ -18,6 +18,7 @@ MAX_LEAVES = 64
 COLUMN, ROW, LEFT, TOP, RADIUS = 188, 22, 14, 64, 5.5
 FIRST = 112  # from the root to its children
 CHARACTERS = 19  # of a step beside its node
+TIP = 110  # of a node in words; all of it stands in its title
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,7 @@ def _x(depth: int) -> float:
 def _node(tree: SearchTree, node: Node, at: Placed) -> str:
     state = tree.state(node)
     score = "" if math.isnan(node.score) else f" {node.score:.2g}"
-    step = (
-        node.step if len(node.step) <= CHARACTERS else node.step[: CHARACTERS - 1] + "…"
-    )
+    step = _cut(" ".join(node.step.split()), CHARACTERS)
     times = f" ×{node.count}" if node.count > 1 else ""
     label = escape(step + times)
     words = escape(tree.line(node))
@@ -108,12 +107,17 @@ def _node(tree: SearchTree, node: Node, at: Placed) -> str:
         f'<text x="{at.x + 9:.0f}" y="{at.y - 5:.1f}">{label}'
         f'<tspan class="tts-detail">{score}</tspan></text>'
     )
-    tip = f'<text class="tts-tip" x="{LEFT}" y="36">{words}</text>'
+    said = escape(_cut(tree.line(node), TIP))
+    tip = f'<text class="tts-tip" x="{LEFT}" y="36">{said}</text>'
     return (
         f'<g class="tts-node tts-{state}" tabindex="0" role="treeitem" '
         f'aria-level="{node.depth + 1}" aria-label="{words}"><title>{words}</title>'
         f"{shape(state, at.x, at.y)}{beside}{tip}</g>"
     )
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def shape(state: State, x: float, y: float) -> str:
