@@ -131,3 +131,19 @@ def _padded(pieces: Sequence[tuple[bytes, str]]) -> Examples:
         inputs[i, : len(ids) - 1] = ids[:-1]
         targets[i, : len(ids) - 1] = np.where(taught[1:], ids[1:], -1)
     return Examples(inputs, targets, sum(len(tokens) for tokens, _ in pieces))
+
+
+def joined(sets: Sequence[Examples]) -> Examples:
+    """The examples of several tasks as one set."""
+    longest = max(one.inputs.shape[1] for one in sets)
+
+    def stacked(name: str, fill: int) -> NDArray[np.int64]:
+        parts = [getattr(one, name) for one in sets]
+        return np.concatenate([
+            np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=fill)
+            for part in parts
+        ])  # fmt: skip
+
+    return Examples(
+        stacked("inputs", 0), stacked("targets", -1), sum(one.tokens for one in sets)
+    )

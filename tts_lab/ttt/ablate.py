@@ -1,0 +1,180 @@
+"""What each part of test-time training is worth: one left out at a time.
+
+The parts are those of Akyurek et al. (2411.07279), sec. 3.4 and their ablation. All
+variants see the same problems; a problem counts as solved when one of two answers is
+right (pass@2), or the first (pass@1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event as Flag
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tts_lab.ladder.model_folder import Model
+from tts_lab.problems import grids
+from tts_lab.traces import Problem
+from tts_lab.ttt.adapt import Adapted, Base, Recipe
+from tts_lab.ttt.examples import Examples, joined, training_set
+from tts_lab.ttt.predict import predict
+from tts_lab.ttt.views import IDENTITY, View, views
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Test-time training with or without each of its parts.
+
+    Attributes
+    ----------
+    name : str
+    adapt : bool
+        False leaves the model as it was pretrained ("fine-tuning only").
+    leave_out, transformations, demonstration_loss : bool
+        As in `examples.training_set`.
+    shared : bool
+        One adapter for all problems instead of one for each.
+    vote : bool
+        False answers once, from the side the task stands on.
+    """
+
+    name: str
+    adapt: bool = True
+    leave_out: bool = True
+    transformations: bool = True
+    demonstration_loss: bool = True
+    shared: bool = False
+    vote: bool = True
+
+
+FULL = Variant("full")
+#: the paper's ablation, the whole first
+VARIANTS: dict[str, Variant] = {
+    one.name: one
+    for one in (
+        FULL,
+        replace(FULL, name="no transformations", transformations=False),
+        replace(FULL, name="direct input and output", leave_out=False),
+        replace(FULL, name="shared adapter", shared=True),
+        replace(FULL, name="no demonstration loss", demonstration_loss=False),
+        replace(FULL, name="no voting", vote=False),
+        replace(FULL, name="no adapting, voting", adapt=False),
+        replace(FULL, name="no adapting", adapt=False, vote=False),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a variant did on some problems.
+
+    Attributes
+    ----------
+    variant : str
+    first, second : (P,) bool arrays
+        Whether the first answer is right; whether one of two is.
+    trained, prompt, generated : (P,) int arrays
+        Tokens read in training, read in answering, and written.
+    seconds : (P,) float array
+    """
+
+    variant: str
+    first: NDArray[np.bool_]
+    second: NDArray[np.bool_]
+    trained: NDArray[np.int64]
+    prompt: NDArray[np.int64]
+    generated: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+    def flops(self, model: Model) -> NDArray[np.float64]:
+        """(P,) 6 N for each token of training, 2 N for each of answering."""
+        read = self.prompt + self.generated
+        found: NDArray[np.float64] = model.parameters * (
+            6.0 * self.trained + 2.0 * read
+        )
+        return found
+
+
+def measure(
+    base: Base,
+    problems: Sequence[Problem],
+    variant: Variant = FULL,
+    *,
+    recipe: Recipe | None = None,
+    size: int = 64,
+    permutations: int = 4,
+    seed: int = 0,
+    threads: int | None = None,
+    on_problem: Callable[[int], object] = lambda done: None,
+    cancel: Flag | None = None,
+) -> Outcome:
+    """Solve problems with a variant; stops between problems when cancelled.
+
+    Parameters
+    ----------
+    base : Base
+    problems : sequence of Problem
+        Of the grids domain.
+    variant : Variant
+    recipe : Recipe, optional
+    size : int
+        Training examples of a problem.
+    permutations : int
+        Of colours and demonstrations, for each transformation, in answering.
+    seed : int
+    """
+    made: list[tuple[object, ...]] = []
+    sets = [_examples(problem, variant, size, seed + i)
+            for i, problem in enumerate(problems)] if variant.adapt else []  # fmt: skip
+    common = None
+    if variant.adapt and variant.shared:
+        common = base.adapt(joined(sets), recipe, seed=seed, cancel=cancel)
+    for i, problem in enumerate(problems):
+        if cancel is not None and cancel.is_set():
+            break
+        began = perf_counter()
+        adapted = common
+        if variant.adapt and not variant.shared:
+            adapted = base.adapt(sets[i], recipe, seed=seed + i, cancel=cancel)
+        model = base.model if adapted is None else adapted.model
+        found = predict(
+            model, problem, _sides(problem, variant, permutations, seed),
+            threads=threads,
+        )  # fmt: skip
+        made.append(
+            (
+                found.right(problem, within=1), found.right(problem),
+                _tokens(adapted, len(problems) if variant.shared else 1),
+                found.prompt_tokens, found.generated_tokens, perf_counter() - began,
+            )
+        )  # fmt: skip
+        on_problem(i + 1)
+    columns = list(zip(*made, strict=True)) or [()] * 6
+    return Outcome(
+        variant.name, np.array(columns[0], np.bool_), np.array(columns[1], np.bool_),
+        np.array(columns[2], np.int64), np.array(columns[3], np.int64),
+        np.array(columns[4], np.int64), np.array(columns[5], np.float64),
+    )  # fmt: skip
+
+
+def _examples(problem: Problem, variant: Variant, size: int, seed: int) -> Examples:
+    demonstrations, _ = grids.parse(problem.prompt)
+    return training_set(
+        demonstrations, size=size, leave_out=variant.leave_out,
+        transformations=variant.transformations,
+        demonstration_loss=variant.demonstration_loss, seed=seed,
+    )  # fmt: skip
+
+
+def _sides(problem: Problem, variant: Variant, number: int, seed: int) -> list[View]:
+    if not variant.vote:
+        return [IDENTITY]
+    demonstrations = problem.prompt.count("|")
+    return views(demonstrations, permutations=number, seed=seed)
+
+
+def _tokens(adapted: Adapted | None, problems: int) -> int:
+    return 0 if adapted is None else adapted.tokens // problems
