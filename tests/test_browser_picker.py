@@ -34,7 +34,8 @@ def test_another_model_is_loaded_searched_with_and_cancelled(
     lab = open_notebook(
         notebook(
             "from tts_lab.widgets import StrategyLab\n"
-            "explorer = StrategyLab(n=32, width=4, verifier='exact')\nexplorer",
+            # so many that a run lasts long enough to be seen writing and cancelled
+            "explorer = StrategyLab(n=256, width=4, verifier='exact')\nexplorer",
         )
     )
     lab.run_all()
@@ -46,7 +47,7 @@ def test_another_model_is_loaded_searched_with_and_cancelled(
     found = page.locator(
         f"{PICKER} .widget-dropdown:has(label:text-is('Found here')) select"
     )
-    found.select_option("105k · 104,768 parameters")
+    found.select_option("1.5m · 1,484,000 parameters")
     backend = page.locator(
         f"{PICKER} .widget-dropdown:has(label:text-is('Backend')) select"
     )
@@ -57,7 +58,7 @@ def test_another_model_is_loaded_searched_with_and_cancelled(
         f"{PICKER} .tts-status:has-text('✓ loaded')", timeout=180_000
     )
     chosen = policy.evaluate("(one) => one.selectedOptions[0].label")
-    assert chosen.replace("\xa0", " ") == "105k (transformers)"
+    assert chosen.replace("\xa0", " ") == "1.5m (transformers)"
     assert "47+38=85" in page.locator(f"{PICKER} .tts-facts").inner_text()
     assert overflowing(page) == []
     lab.screenshot(artifacts / "model_picker.png")

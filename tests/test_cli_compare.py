@@ -73,6 +73,29 @@ def test_ctrl_c_keeps_what_was_sampled(tmp_path):
         assert bank.stats().rows >= 200
 
 
+def test_an_endpoint_that_dies_loses_nothing(tmp_path, capsys, monkeypatch):
+    from fake_endpoint import FakeEndpoint
+
+    from tts_lab.proposers.server import Server
+
+    monkeypatch.setitem(Server.__init__.__kwdefaults__, "attempts", 2)
+    options = {"budgets": "8", "strategies": "best_of_n", "out": str(tmp_path)}
+    with FakeEndpoint() as fake:
+        fake.dies_after = 60
+        assert main(command(policy=fake.url, **options)) == 2
+    said = capsys.readouterr().err
+    assert "the same command again goes on from there" in said
+    with Bank(tmp_path / "bank.sqlite", read_only=True) as bank:
+        kept = bank.stats().rows
+    assert 0 < kept < 160
+    with FakeEndpoint() as again:
+        assert main(command(policy=again.url, **options)) == 0
+        assert again.rows_finished == 160 - kept
+    with Bank(tmp_path / "bank.sqlite", read_only=True) as bank:
+        assert bank.stats().rows == 160
+    assert json.loads((tmp_path / "report.json").read_text())["complete"]
+
+
 @pytest.mark.hf
 def test_words_a_chat_model_and_a_public_prm(tmp_path):
     pytest.importorskip("transformers")

@@ -266,7 +266,7 @@ def test_unknown_memory_refuses_nothing(picker, monkeypatch):
     for look in ("_available", "_left_in_group"):
         monkeypatch.setattr(memory, look, lambda: None)
     loaded(picker, "105k")
-    assert "free memory is not known here" in picker.memory.value
+    until(lambda: "free memory is not known here" in picker.memory.value)
     assert "<svg" not in picker.memory.value
 
 

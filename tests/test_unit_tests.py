@@ -22,6 +22,7 @@ from tts_lab.verifiers.exact import Exact
 from tts_lab.verifiers.metrics import share
 from tts_lab.verifiers.unit_tests import UnitTests
 from tts_lab.widgets import CoverageExplorer, StrategyLab, StrategyRace
+from tts_lab.widgets.another import OTHER
 
 unhurried = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -115,26 +116,28 @@ def test_the_policy_solves_some_and_passes_tests_with_wrong_programs() -> None:
 
 
 def test_the_explorer_offers_who_was_trained_on_the_domain() -> None:
-    controls = CoverageExplorer(domain="countdown", rung="380k").controls
-    controls.domain.value = "programs"
-    assert controls.model.options == ("programs-105k",) and controls.model.disabled
-    assert controls.settings().model == "programs-105k"
-    controls.domain.value = "chains"
-    assert (
-        list(controls.model.options) == ladder.names() and not controls.model.disabled
-    )
+    for picker, more in ((True, [OTHER]), (False, [])):
+        start = CoverageExplorer(domain="countdown", rung="380k", picker=picker)
+        controls = start.controls
+        controls.domain.value = "programs"
+        assert list(controls.model.options) == ["programs-105k", *more]
+        assert controls.model.disabled == (not picker)  # nothing to choose from
+        assert controls.settings().model == "programs-105k"
+        controls.domain.value = "chains"
+        assert list(controls.model.options) == [*ladder.names(), *more]
+        assert not controls.model.disabled
     own = CoverageExplorer(rung="programs-105k", domain="programs", level=1)
-    assert own.controls.model.options == ("programs-105k",)
+    assert list(own.controls.model.options) == ["programs-105k", OTHER]
 
 
 def test_race_and_lab_offer_what_fits_the_domain() -> None:
     for made in (StrategyRace(domain="chains", level=1), StrategyLab().controls):
         made.domain.value = "programs"
         assert made.policy.value == "programs-105k"
-        assert list(made.verifier.options) == library.names("programs")
+        assert list(made.verifier.options) == [*library.names("programs"), OTHER]
         made.domain.value = "countdown"
-        assert list(made.policy.options) == ladder.names()
-        assert list(made.verifier.options) == library.names()
+        assert list(made.policy.options) == [*ladder.names(), OTHER]
+        assert list(made.verifier.options) == [*library.names(), OTHER]
     given = StrategyLab(verifier=UnitTests()).controls
     given.domain.value = "programs"
     assert given.verifier.value == UnitTests().name

@@ -267,7 +267,6 @@ class StrategyLab(Running):
             gate = play.gate
             waiting = status.active and gate is not None and gate.waiting
             self.controls.running(status.active, waiting=waiting)
-            self.status_line.value = panels.status(status, play)
             self.writing.value = play.pen.html()
             size = play.tree.samples
             if fresh or size != self._drawn or not status.active:
@@ -275,3 +274,5 @@ class StrategyLab(Running):
                 self.tiles.value = panels.tiles(play)
                 self.answer.value = panels.answer(play) if play.outcome else ""
                 self.chart.value = svg(play.tree)
+            # last: whoever reads "Done" sees all of it
+            self.status_line.value = panels.status(status, play)
