@@ -8,7 +8,7 @@ what is kept of an attempt is where it ended, whether it was right, and its chec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tts_lab import ladder
 from tts_lab.bootstrap import FloatArray, IntArray
-from tts_lab.grid.store import evaluated, read_arrays, write_arrays
+from tts_lab.grid.store import LEVELS, evaluated, read_arrays, write_arrays
 from tts_lab.ladder.rungs import rung
 from tts_lab.problems import domain as module_of
 from tts_lab.run import run
@@ -28,6 +28,7 @@ from tts_lab.verifiers.exact import Exact
 
 FOLDER = Path(__file__).parent.parent / "data" / "thinking"
 THINKER, SAMPLES, SEED = "thinker-380k", 4, 20_250_131
+LONGEST = 10**6  # more forced waits than any trace has room for
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -213,3 +214,17 @@ def shipped(domain: str, thinker: str = THINKER, folder: Path = FOLDER) -> Thoug
         stored["right"].astype(np.bool_), whole("verdict"), whole("stops"),
         whole("tokens"), int(stored["seed"]),
     )  # fmt: skip
+
+
+def measure_all(folder: Path = FOLDER, *, say: Callable[[str], object] = print) -> None:
+    """Make what the folder lacks: the thinker's long traces on both domains."""
+    for domain in LEVELS:
+        if (folder / f"thoughts-{THINKER}-{domain}.npz").exists():
+            continue
+        made = measure(domain)
+        write(made, folder)
+        short, long = made.accuracy().mean(), made.accuracy(waits=LONGEST).mean()
+        say(
+            f"{THINKER} on {domain}: {short:.3f} at {made.length().mean():.0f} tokens, "
+            f"{long:.3f} at {made.tokens.mean():.0f}"
+        )
