@@ -145,6 +145,8 @@ def _sample(options: argparse.Namespace) -> None:
         problem = problems.sample(options.domain, options.level, 1, seed=options.seed)[
             0
         ]
+    elif options.domain == problems.grids.NAME:
+        problem = problems.grids.problem(options.problem)
     else:
         module.parse(options.problem)
         problem = Problem(options.domain, options.problem.strip() + "\n")
