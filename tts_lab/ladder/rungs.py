@@ -84,7 +84,7 @@ SPECIALISTS: dict[str, Rung] = {
     rung.name: rung
     for rung in (
         Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),
-        Rung("grids-812k", 128, 4, 352, 0.02, _millions(12, 24), ("grids",)),
+        Rung("grids-812k", 128, 4, 352, 0.02, _millions(12), ("grids",)),
     )
 }
 
