@@ -1,4 +1,4 @@
-"""One round of self-improvement: a rung learns from those of its samples that are right.
+"""One round of self-improvement: a rung learns from its own right samples.
 
 Rejection-sampling fine-tuning (Yuan et al. 2308.01825; STaR, Zelikman et al.
 2203.14465): sample training problems, keep what the exact checker accepts, train on
@@ -249,5 +249,6 @@ def measure(
             there.append(replace(one, rung=name))
             measured.save(there, path)
             share = np.mean(one.correct) / one.n
-            say(f"{name} on {domain} {level}: pass@1 {share:.3f}, "
-                f"{np.mean(np.array(one.correct) > 0):.3f} solved in {one.n}")  # fmt: skip
+            solved = np.mean(np.array(one.correct) > 0)
+            say(f"{name} on {domain} {level}: pass@1 {share:.3f}, {solved:.3f} at "
+                f"{one.n} samples")  # fmt: skip
