@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -32,6 +33,8 @@ COLOURS = (
 #: of their digits
 DIGITS = ("#fff", "#000", "#000", "#000", "#000", "#000", "#000", "#fff", "#fff")
 WRONG = "#b84a00"
+INCH = 0.21  # a cell
+GAP = 2  # cells between input and output
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -183,41 +186,53 @@ def picture(strips: Sequence[Strip], title: str = "") -> Picture:
     one: 1. -> .1
     """
     columns = max((len(strip.rows) for strip in strips), default=1)
-    lines = sum(1.55 + 0.75 * strip.above for strip in strips)
-    width = 5.6 + columns * (WIDTH + 2) + 6
-    inch = 0.205
-    figure = Picture(width=width * inch, height=(lines + 1.8) * inch)
+    named = [len(strip.name) for strip in strips if not strip.above]
+    left = 0.6 + 0.52 * max(named, default=0)  # cells
+    right = 1.8 + 0.5 * max((len(strip.note) for strip in strips), default=0)
+    width = left + columns * (WIDTH + GAP) - GAP + right
+    height = sum(_height(strip) for strip in strips) + 0.4
+    figure = Picture(width=width * INCH, height=(height + 1.8) * INCH)
     figure.rows += [title, *(strip.words() for strip in strips)]
+    figure.suptitle(title, fontsize=12, fontweight="bold")
     axes = figure.subplots()
-    axes.set(xlim=(0, width), ylim=(lines, -0.4), aspect="equal")
+    axes.set(xlim=(0, width), ylim=(height, -0.4), aspect="equal")
     axes.axis("off")
-    if title:
-        axes.set_title(title, fontsize=12, fontweight="bold", loc="left")
     y = 0.0
     for strip in strips:
-        if strip.above:
-            axes.text(5.6, y + 0.35, strip.name, fontsize=8.5, va="center")
-            y += 0.75
-        else:
-            axes.text(5.2, y + 0.5, strip.name, fontsize=9, va="center", ha="right")
-        wrong = strip.wrong()
-        for column, row in enumerate(strip.rows):
-            x = 5.6 + column * (WIDTH + 2)
-            if column:
-                axes.text(x - 1, y + 0.5, "→", fontsize=11, va="center", ha="center")
-            if row is None:
-                axes.text(x, y + 0.5, "no row", fontsize=9, va="center", color=WRONG)
-            for i, cell in enumerate(row or ()):
-                bad = column == len(strip.rows) - 1 and i in wrong
-                _cell(axes, x + i, y, cell, bad)
-        end = 5.6 + columns * (WIDTH + 2) - 1.6
-        note = strip.note or ("✗" if wrong else "✓" if strip.truth is not None else "")
-        axes.text(end, y + 0.5, note, fontsize=9, va="center", color=GREY)
-        y += 1.55
+        _draw(axes, strip, left, y)
+        y += _height(strip)
     return figure
 
 
-def _cell(axes: Axes, x: float, y: float, cell: int, wrong: bool) -> None:
+def _height(strip: Strip) -> float:
+    return 1.35 + 0.55 * (strip.truth is not None) + 0.9 * strip.above
+
+
+def _draw(axes: Axes, strip: Strip, left: float, y: float) -> None:
+    """One line, its name and its note."""
+    text = partial(axes.text, fontsize=9.5, va="center")
+    if strip.above:
+        text(left, y + 0.4, strip.name)
+        y += 0.9
+    else:
+        text(left - 0.5, y + 0.5, strip.name, ha="right")
+    wrong = strip.wrong()
+    last = len(strip.rows) - 1
+    for column, row in enumerate(strip.rows):
+        x = left + column * (WIDTH + GAP)
+        if column:
+            text(x - GAP / 2, y + 0.5, "→", ha="center")
+        if row is None:
+            text(x, y + 0.5, "no row", color=WRONG)
+        for i, cell in enumerate(row or ()):
+            _cell(axes, x + i, y, cell, wrong=column == last and i in wrong)
+    checked = strip.truth is not None and strip.rows[last] is not None
+    mark = ("✗ " if wrong else "✓ ") if checked else ""
+    end = left + last * (WIDTH + GAP) + WIDTH
+    text(end + 0.4, y + 0.5, mark + strip.note, color=WRONG if wrong else GREY)
+
+
+def _cell(axes: Axes, x: float, y: float, cell: int, *, wrong: bool) -> None:
     face = COLOURS[cell - 1] if cell else "#ffffff"
     ink = DIGITS[cell - 1] if cell else "#767676"
     edge, line = (WRONG, 2.0) if wrong else ("#c4c4c4", 0.6)
@@ -226,15 +241,10 @@ def _cell(axes: Axes, x: float, y: float, cell: int, wrong: bool) -> None:
         linewidth=line, zorder=3 if wrong else 2,
     )  # fmt: skip
     axes.add_patch(box)
-    axes.text(
-        x + 0.5, y + 0.53, str(cell), fontsize=8, color=ink, va="center",
-        ha="center", zorder=4,
-    )  # fmt: skip
+    text = partial(axes.text, x + 0.5, fontsize=9, va="center", ha="center", zorder=4)
+    text(y=y + 0.53, s=str(cell), color=ink)
     if wrong:
-        axes.text(
-            x + 0.5, y + 1.24, "✗", fontsize=7.5, color=WRONG, va="center",
-            ha="center", zorder=4,
-        )  # fmt: skip
+        text(y=y + 1.32, s="✗", color=WRONG)
 
 
 def _changes(view: View, cells: Sequence[int]) -> list[str]:
