@@ -21,6 +21,7 @@ _WORDS = {
     "chains": ("arithmetic", "arithmetic chains"),
     "countdown": ("countdown", "countdown"),
     "programs": ("program-synthesis", "programs from examples"),
+    "grids": ("arc", "rows of coloured cells that are transformed"),
 }
 
 

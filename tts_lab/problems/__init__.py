@@ -1,9 +1,9 @@
 """Domains: seeded generators with disjoint splits, exact checkers, exact step truth.
 
 A domain is a module with `LEVELS`, `example`, `draw`, `key`, `check`, `check_step`,
-`extract_answer`, `reference_answer`, `solution` and `render`; the functions here
-choose the module by name and add what all domains share: splits, validation of
-what the user gave, and the frozen evaluation set.
+`extract_answer` and `render`, and `reference_answer` and `solution` where the prompt
+tells the answer; the functions here choose the module by name and add what all domains
+share: splits, validation of what the user gave, and the frozen evaluation set.
 """
 
 from __future__ import annotations
@@ -113,13 +113,26 @@ def _problem(name: str, prompt: str, level: int, trace: str) -> Problem:
     return Problem(name, prompt, level, grids.extract_answer(trace))
 
 
+def _stored(problem: Problem) -> str:
+    """A problem as a frozen file has it: its prompt, or the whole task with answer."""
+    return grids.solved(problem) if problem.domain == grids.NAME else problem.prompt
+
+
+def _read_back(name: str, stored: str, level: int) -> Problem:
+    if name == grids.NAME:
+        return grids.problem(stored, level)
+    return Problem(name, stored, level)
+
+
 #: SHA-256 of `evaluation.json`
 EVALUATION_HASH = "c6aa7b54ec06368536fd4a9ce6d76863e8e23be41c059278d14408b9e103b134"
 _EVALUATION = Path(__file__).with_name("evaluation.json")
 
-#: the same of the later domain's own file, `evaluation_programs.json`
+#: the same of the later domains' own files, `evaluation_programs.json` and so on
 PROGRAMS_HASH = "d628793d3bbb536aac276bfc69eca97a50d68502757ff9bb2cc1c1c2ca9fdae0"
 _PROGRAMS = Path(__file__).with_name("evaluation_programs.json")
+GRIDS_HASH = "70c5416611c39de259e152ba4020317de9b5f83e050eda50b9f0997851d187e8"
+_GRIDS = Path(__file__).with_name("evaluation_grids.json")
 
 
 def evaluation_set(name: str, level: int, n: int | None = None) -> list[Problem]:
@@ -134,10 +147,10 @@ def evaluation_set(name: str, level: int, n: int | None = None) -> list[Problem]
     200
     """
     _check_level(name, level)
-    prompts = _evaluation()[name][str(level)]
-    if n is not None and not (_is_int(n) and 1 <= n <= len(prompts)):
-        raise ValueError(f"n={n!r} problems; the evaluation set has {len(prompts)}")
-    return [Problem(name, prompt, level) for prompt in prompts[:n]]
+    stored = _evaluation()[name][str(level)]
+    if n is not None and not (_is_int(n) and 1 <= n <= len(stored)):
+        raise ValueError(f"n={n!r} problems; the evaluation set has {len(stored)}")
+    return [_read_back(name, text, level) for text in stored[:n]]
 
 
 def _check_level(name: str, level: object) -> None:
@@ -158,8 +171,10 @@ def _is_int(value: object) -> bool:
 
 @cache
 def _evaluation() -> dict[str, dict[str, list[str]]]:
-    return _unaltered(_EVALUATION, EVALUATION_HASH) | _unaltered(
-        _PROGRAMS, PROGRAMS_HASH
+    return (
+        _unaltered(_EVALUATION, EVALUATION_HASH)
+        | _unaltered(_PROGRAMS, PROGRAMS_HASH)
+        | _unaltered(_GRIDS, GRIDS_HASH)
     )
 
 
@@ -177,11 +192,12 @@ def _unaltered(path: Path, expected: str) -> dict[str, dict[str, list[str]]]:
 def freeze(*names: str) -> str:
     """The content of a frozen file, made anew: 200 test problems per level.
 
-    Without names it is `evaluation.json`, whose domains came first.
+    Without names it is `evaluation.json`, whose domains came first. Where answers
+    cannot be worked out from prompts, they stand behind them.
     """
     made = {
         name: {
-            str(level): [p.prompt for p in sample(name, level, 200, seed=2024)]
+            str(level): [_stored(p) for p in sample(name, level, 200, seed=2024)]
             for level in domain(name).LEVELS
         }
         for name in names or ("chains", "countdown")

@@ -73,6 +73,40 @@ def trace_of(row: Row) -> str:
     return f"#{_text(row)}"
 
 
+def solved(problem: Problem) -> str:
+    """A task written with its answer, `in>out|...|in>out`; `problem` reads it back.
+
+    Raises
+    ------
+    ValueError
+        If the problem carries no answer.
+    """
+    return problem.prompt.rstrip("\n") + _answer(problem)
+
+
+def problem(text: str, level: int | None = None) -> Problem:
+    """The problem of a task written with its answer, the last pair being asked for.
+
+    Raises
+    ------
+    ValueError
+        When the text is no such task; the message quotes it.
+
+    >>> pair = f"{'12' + 14 * '0'}>{14 * '0' + '12'}"
+    >>> made = problem(f"{pair}|{pair}|{pair}")
+    >>> made.prompt == f"{pair}|{pair}|{pair[:17]}\\n", made.answer
+    (True, '0000000000000012')
+    """
+    text = text.strip()
+    prompt, answer = text[:-WIDTH] + "\n", text[-WIDTH:]
+    if not (_PROMPT.fullmatch(prompt) and re.fullmatch(_ROW, answer)):
+        raise ValueError(
+            f"{text!r} is no grid task with its answer: pairs in>out|...|in>out, the "
+            f"last one asked for, each row {WIDTH} digits"
+        )
+    return Problem(NAME, prompt, level, answer)
+
+
 def key(prompt: str) -> str:
     """What makes two tasks the same: their rows, demonstrations in any order."""
     demonstrations, row = parse(prompt)
@@ -167,11 +201,7 @@ def check(problem: Problem, text: str) -> bool:
     ValueError
         If the problem carries no answer.
     """
-    if problem.answer is None:
-        raise ValueError(
-            f"{problem.id!r} carries no answer, and none can be worked out from it"
-        )
-    return extract_answer(text) == problem.answer
+    return extract_answer(text) == _answer(problem)
 
 
 def check_step(problem: Problem, steps: list[str], index: int) -> bool:
@@ -189,6 +219,14 @@ def render(problem: Problem, text: str) -> str:
     if problem.answer is not None:
         mark = "✓ " if answer == problem.answer else "✗ "
     return "\n".join(["rows of cells", *lines, f"  {mark}{_drawn(row)} -> {done}"])
+
+
+def _answer(problem: Problem) -> str:
+    if problem.answer is None:
+        raise ValueError(
+            f"{problem.id!r} carries no answer, and none can be worked out from it"
+        )
+    return problem.answer
 
 
 def _row(text: str) -> Row:

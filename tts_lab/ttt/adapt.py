@@ -87,14 +87,6 @@ class Adapted:
     complete: bool
 
 
-@dataclass(frozen=True)
-class _Shape:
-    hidden: int
-    layers: int
-    intermediate: int
-    heads: int
-
-
 class Base:
     """A policy to adapt: its weights for torch, and for the engine.
 
@@ -111,8 +103,7 @@ class Base:
                 f"{HEAD_DIM}"
             )
         self.model = model
-        shape = _Shape(model.hidden, model.layers, model.intermediate, model.heads)
-        self.network = Llama(shape, VOCABULARY_SIZE)
+        self.network = Llama(model, VOCABULARY_SIZE)
         weights = {name: torch.from_numpy(w) for name, w in model.weights.items()}
         self.network.load_state_dict(weights, strict=False)
         self.network.requires_grad_(False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tts_lab.ladder.data import LADDER
 from tts_lab.verifiers import Verifier
 from tts_lab.verifiers.exact import Exact
 from tts_lab.verifiers.likelihood import Implicit, Likelihood
@@ -39,12 +40,15 @@ _PROGRAMS: dict[str, Callable[[], Verifier]] = {
 def names(domain: str = "chains") -> list[str]:
     """What `load` knows for a domain; the ladder's domains have the same.
 
+    No model of the package was trained to judge the others.
+
     >>> names("programs")
     ['exact', 'noisy', 'unit tests', 'unit tests, first 2', 'unit tests, first 1']
     """
-    if domain == "programs":
-        return ["exact", "noisy", *_PROGRAMS]
-    return list(_MAKE)
+    if domain in LADDER:
+        return list(_MAKE)
+    own = _PROGRAMS if domain == "programs" else ()
+    return ["exact", "noisy", *own]
 
 
 def load(name: str) -> Verifier:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import get_args
 
 from tts_lab import problems, select, strategies
+from tts_lab.problems import grids
 from tts_lab.race import Rule
 from tts_lab.traces import Problem, Strategy
 from tts_lab.widgets.controls import MAX_SEED
@@ -41,7 +42,7 @@ class Settings:
     level, number : int
         Problem `number` (from 1) of the level's evaluation set.
     typed : str
-        A problem of one's own instead; empty for none.
+        A problem of one's own instead, of grids with its answer; empty for none.
     n, width : int
     aggregation : str
         Of a verifier's step scores; "own" leaves it as the verifier was made.
@@ -94,6 +95,8 @@ class Settings:
             return self.given[self.number - 1]
         if self.typed.strip():
             prompt = self.typed.strip()
+            if self.domain == grids.NAME:  # no checker knows the answer of a prompt
+                return grids.problem(prompt)
             problems.domain(self.domain).parse(prompt)
             return Problem(self.domain, prompt + "\n")
         every = problems.evaluation_set(self.domain, self.level)
