@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab import __version__, cli_compare, cli_import
+from tts_lab import __version__, cli_compare, cli_import, cli_tune
+from tts_lab.cli_tune import add_training, line, needs_torch
 
 if TYPE_CHECKING:
     from tts_lab.ladder.train import Progress
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train rungs (needs torch); resumable")
     train.add_argument("rungs", nargs="*", help="default: all")
-    _add_training(train)
+    add_training(train)
     train.set_defaults(run=_train)
 
     measure = commands.add_parser("measure", help="recompute the shipped coverage")
@@ -95,19 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     searches.add_argument("--out", type=Path, help="default: the package's own file")
     searches.set_defaults(run=_measure_searches)
 
-    reviser = commands.add_parser(
-        "train-reviser", help="tune rungs to revise (needs torch)"
-    )
-    reviser.add_argument("names", nargs="*", help="recipes; default: all")
-    _add_training(reviser)
-    reviser.set_defaults(run=_train_reviser)
-
     grid = commands.add_parser(
         "measure-grid", help="recompute the shipped grid of runs (hours)"
     )
     grid.add_argument("--out", type=Path, help="default: the package's own folder")
     grid.set_defaults(run=_measure_grid)
 
+    cli_tune.add(commands)
     cli_compare.add(commands)
 
     board = commands.add_parser("scoreboard", help="all claims and their verdicts")
@@ -119,15 +114,6 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_import.add(commands)
     return parser
-
-
-def _add_training(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--folder", type=Path, default=Path("runs"))
-    command.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    command.add_argument("--threads", type=int, help="torch's threads")
-    command.add_argument(
-        "--install", action="store_true", help="copy the checkpoints into the package"
-    )
 
 
 def _doctor(options: argparse.Namespace) -> None:
@@ -182,29 +168,8 @@ def _sample(options: argparse.Namespace) -> None:
     )
 
 
-def _needs_torch(threads: int | None) -> None:
-    try:
-        import torch
-    except ImportError:
-        raise ImportError(
-            'training needs torch: pip install "tts-lab[train]"'
-        ) from None
-    if threads:
-        torch.set_num_threads(threads)
-
-
-def _line(name: str, progress: Progress, last: int) -> None:
-    speed = progress.tokens / max(progress.seconds, 1e-9)
-    print(
-        f"\r{name}: {progress.tokens / last:4.0%} of {last:,} tokens, "
-        f"loss {progress.loss:.3f}, {speed:,.0f} tokens/s ",
-        end="",
-        flush=True,
-    )
-
-
 def _train(options: argparse.Namespace) -> None:
-    _needs_torch(options.threads)
+    needs_torch(options.threads)
     from tts_lab import ladder
     from tts_lab.ladder.rungs import RUNGS, SPECIALISTS, rung
     from tts_lab.ladder.train import train
@@ -214,7 +179,7 @@ def _train(options: argparse.Namespace) -> None:
 
         def show(progress: Progress, name: str = shape.name, last: int = last) -> None:
             if progress.batches % 20 == 0:
-                _line(name, progress, last)
+                line(name, progress, last)
 
         made = train(shape, options.folder, device=options.device, on_progress=show)
         for tokens, path in zip(shape.checkpoints, made, strict=True):
@@ -283,33 +248,6 @@ def _measure_searches(options: argparse.Namespace) -> None:
     from tts_lab.searches import SHIPPED, measure
 
     measure(options.out or SHIPPED, say=print)
-
-
-def _train_reviser(options: argparse.Namespace) -> None:
-    _needs_torch(options.threads)
-    from tts_lab import ladder
-    from tts_lab.ladder.rungs import REVISERS
-    from tts_lab.revise.train import recipe, train
-
-    for name in options.names or REVISERS:
-        chosen = recipe(name)
-
-        def drawn(tokens: int, name: str = name, last: int = chosen.drawn) -> None:
-            print(f"\r{name}: trajectories {tokens / last:4.0%} ", end="", flush=True)
-
-        def show(
-            progress: Progress, name: str = name, last: int = chosen.tokens
-        ) -> None:
-            if progress.batches % 20 == 0:
-                _line(name, progress, last)
-
-        made = train(
-            chosen, options.folder, device=options.device, on_data=drawn,
-            on_progress=show,
-        )  # fmt: skip
-        if options.install:
-            made = shutil.copytree(made, ladder.path(name), dirs_exist_ok=True)
-        print(f"\n{made}")
 
 
 def _measure_grid(options: argparse.Namespace) -> None:

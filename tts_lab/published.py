@@ -47,6 +47,65 @@ class Improvement:
         return len(self.readings) == 1
 
 
+@dataclass(frozen=True)
+class Published:
+    """A table as printed, and where it was printed.
+
+    Attributes
+    ----------
+    source : str
+        The file's first lines: sources, and what is to be known of them.
+    rows : tuple of dict
+        Column to text.
+    """
+
+    source: str
+    rows: tuple[dict[str, str], ...]
+
+    def column(self, name: str) -> list[float]:
+        """The numbers of a column.
+
+        Raises
+        ------
+        KeyError
+            For an unknown column.
+        """
+        return [float(row[name]) for row in self.rows]
+
+
+def tables() -> list[str]:
+    """The names that `table` knows.
+
+    >>> "o1_aime2024" in tables()
+    True
+    """
+    return sorted(path.stem for path in FOLDER.glob("*.csv"))
+
+
+@cache
+def table(name: str) -> Published:
+    """A published table.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists all.
+
+    Examples
+    --------
+    >>> o1 = table("o1_aime2024")
+    >>> o1.source.split(" (")[0], o1.rows[1]["accuracy_pct"]
+    ('OpenAI "Learning to reason with LLMs"', '74')
+    """
+    if name not in tables():
+        raise ValueError(f"table {name!r} is unknown; there are {tables()}")
+    lines = (FOLDER / f"{name}.csv").read_text("utf-8").splitlines()
+    said = [line.lstrip("# ") for line in lines if line.startswith("#")]
+    source = "; ".join(line.removeprefix("source: ") for line in said)
+    kept = [line for line in lines if not line.startswith("#")]
+    return Published(source, tuple(csv.DictReader(kept)))
+
+
 @cache
 def improvements(panel: str) -> tuple[Improvement, ...]:
     """The nine bars of a panel, by ratio and then by difficulty.
@@ -81,8 +140,7 @@ def improvements(panel: str) -> tuple[Improvement, ...]:
     found: dict[tuple[float, int], dict[float, None]] = {}
     unresolved = set()
     path = FOLDER / "snell_fig1_flops_matched.csv"
-    lines = path.read_text("utf-8").splitlines()
-    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+    for row in table(path.stem).rows:
         if row["panel"] == panel:
             key = _RATIO[row["ratio_R"]], _BIN[row["difficulty"]]
             share = round(float(row["rel_improvement_pct"]) / 100, 6)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.rungs import (
-    CONTEXT,
     HEAD_DIM,
     NORM_EPSILON,
     ROPE_THETA,
@@ -43,7 +42,7 @@ def config(shape: Shape) -> dict[str, object]:
         "hidden_size": shape.hidden,
         "initializer_range": 0.02,
         "intermediate_size": shape.intermediate,
-        "max_position_embeddings": CONTEXT,
+        "max_position_embeddings": shape.context,
         "mlp_bias": False,
         "num_attention_heads": shape.heads,
         "num_hidden_layers": shape.layers,
@@ -107,7 +106,7 @@ def write(
             "pad_token": "<pad>",
             "add_bos_token": True,
             "clean_up_tokenization_spaces": False,
-            "model_max_length": CONTEXT,
+            "model_max_length": shape.context,
         },
     }
     for name, content in files.items():

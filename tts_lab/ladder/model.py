@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tts_lab.ladder.rungs import CONTEXT, HEAD_DIM, NORM_EPSILON, ROPE_THETA, Shape
+from tts_lab.ladder.rungs import HEAD_DIM, NORM_EPSILON, ROPE_THETA, Shape
 
 
 def rotation(length: int, head_dim: int = HEAD_DIM) -> tuple[Tensor, Tensor]:
@@ -87,7 +87,7 @@ class Trunk(nn.Module):
         self.norm = nn.RMSNorm(shape.hidden, eps=NORM_EPSILON)
         self.cos: Tensor
         self.sin: Tensor
-        cos, sin = rotation(CONTEXT)
+        cos, sin = rotation(shape.context)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 

@@ -4,8 +4,8 @@ All rungs share tokenizer, data and data order; they differ in size alone. Each
 keeps several pretraining checkpoints, so that a bigger model can be weighed against
 a longer trained one. Two pairs stand 14x apart in parameters, as the models that
 Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m. Beside the
-ladder stand specialists, trained the same way on a domain of their own, and revisers,
-rungs that were tuned further.
+ladder stand specialists, trained the same way on a domain of their own, and revisers
+and thinkers, rungs that were tuned further.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Shape(Protocol):
     def intermediate(self) -> int: ...
     @property
     def heads(self) -> int: ...
+    @property
+    def context(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Rung:
     learning_rate: float
     checkpoints: tuple[int, ...]  # tokens seen at each; the last is the rung itself
     domains: tuple[str, ...] = ("chains", "countdown")  # trained on
+    context: int = CONTEXT  # most tokens of prompt and trace
 
     @property
     def heads(self) -> int:
@@ -81,7 +84,7 @@ SPECIALISTS: dict[str, Rung] = {
     rung.name: rung
     for rung in (
         Rung("programs-105k", 64, 2, 176, 0.02, _millions(12), ("programs",)),
-        Rung("grids-812k", 128, 4, 352, 0.02, _millions(12, 24), ("grids",)),
+        Rung("grids-812k", 128, 4, 352, 0.02, _millions(12), ("grids",)),
     )
 }
 
@@ -93,12 +96,20 @@ REVISERS: dict[str, Rung] = {
     ),
 }  # fmt: skip
 
+#: rungs tuned on self-checking traces (`tts_lab.think`), with room for long ones
+THINKERS: dict[str, Rung] = {
+    "thinker-380k": replace(
+        RUNGS["380k"], name="thinker-380k", learning_rate=0.01,
+        checkpoints=_millions(9), context=1024,
+    ),
+}  # fmt: skip
+
 #: all that `rung` knows
-EVERY = RUNGS | SPECIALISTS | REVISERS
+EVERY = RUNGS | SPECIALISTS | REVISERS | THINKERS
 
 
 def rung(name: str) -> Rung:
-    """The rung, specialist or reviser of a name, or a ValueError that lists them.
+    """The rung or other policy of a name, or a ValueError that lists them.
 
     >>> rung("105k").hidden
     64

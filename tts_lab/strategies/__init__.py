@@ -6,6 +6,7 @@ result; `tts_lab.run.run` does the rest. This folder imports `tts_lab.traces` on
 
 from tts_lab.strategies.sampling import Counts, count_correct, repeated_sampling
 from tts_lab.strategies.search import beam_search, dvts, lookahead_search, rebase
+from tts_lab.strategies.thinking import think
 from tts_lab.strategies.tree import mcts
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "mcts",
     "rebase",
     "repeated_sampling",
+    "think",
 ]
