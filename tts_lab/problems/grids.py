@@ -141,27 +141,32 @@ def draw(level: int, rng: Random) -> str:
     return example(level, rng)[0]
 
 
-def of_family(name: str, n: int, *, seed: int) -> list[Problem]:
-    """`n` different problems of one family, answers with them.
+def of_family(name: str, n: int, *, seed: int, split: str = "test") -> list[Problem]:
+    """`n` different problems of one family and split, answers with them.
 
     Raises
     ------
     ValueError
-        For an unknown family; the message lists all.
+        For an unknown family or split; the message lists all.
 
     >>> [problem.level for problem in of_family("rotate", 2, seed=0)]
     [2, 2]
     """
+    from tts_lab.problems import SPLITS, split_of
+
     every = {key: (level, f) for level, fs in LEVELS.items() for key, f in fs.items()}
     if name not in every:
         raise ValueError(f"family {name!r} is unknown; there are {list(every)}")
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown; there are {sorted(SPLITS)}")
     level, family = every[name]
     rng = Random(f"{name}:{seed}")
     found: dict[str, Problem] = {}
     while len(found) < n:
         demonstrations, (row, done) = task(family, rng)
         prompt = prompt_of(demonstrations, row)
-        found.setdefault(key(prompt), Problem(NAME, prompt, level, _text(done)))
+        if split_of(NAME, prompt) == split:
+            found.setdefault(key(prompt), Problem(NAME, prompt, level, _text(done)))
     return list(found.values())
 
 

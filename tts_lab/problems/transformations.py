@@ -185,7 +185,7 @@ def _extend(row: Row, right: bool) -> Row:
 
 
 def _largest(row: Row) -> Row:
-    return _keeping(row, [max(_runs(row), key=lambda run: run[1] - run[0])])
+    return _keeping(row, sorted(_runs(row), key=lambda run: run[0] - run[1])[:1])
 
 
 def _only(row: Row, colour: int) -> Row:
@@ -213,7 +213,7 @@ def _erode(row: Row) -> Row:
 
 
 def _smallest(row: Row) -> Row:
-    return _keeping(row, [min(_runs(row), key=lambda run: run[1] - run[0])])
+    return _keeping(row, sorted(_runs(row), key=lambda run: run[1] - run[0])[:1])
 
 
 def _lead(row: Row) -> Row:

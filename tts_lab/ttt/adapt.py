@@ -8,7 +8,7 @@ part of the backward pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 from time import perf_counter
@@ -52,11 +52,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step of training did: for whoever watches."""
+    """What one step of training did, and the tokens it read: for whoever watches."""
 
     number: int
     of: int
     loss: float
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -118,33 +119,60 @@ class Base:
         start: Adapter | None = None,
     ) -> Adapted:
         """Train an adapter on examples and merge it into a copy of the weights."""
-        recipe = recipe or Recipe()
-        adapter = start or Adapter(
+        training = self.steps(examples, recipe, seed=seed, cancel=cancel, start=start)
+        while True:
+            try:
+                on_step(next(training))
+            except StopIteration as end:
+                adapted: Adapted = end.value
+                return adapted
+
+    def adapter(self, recipe: Recipe, *, seed: int = 0) -> Adapter:
+        """A fresh adapter, which changes nothing yet."""
+        return Adapter(
             self.network, rank=recipe.rank, alpha=recipe.alpha,
             targets=recipe.targets, seed=seed,
         )  # fmt: skip
-        began = perf_counter()
+
+    def steps(
+        self,
+        examples: Examples,
+        recipe: Recipe | None = None,
+        *,
+        seed: int = 0,
+        cancel: Flag | None = None,
+        start: Adapter | None = None,
+    ) -> Generator[Step, None, Adapted]:
+        """The same step by step; between two steps nothing hangs on the network.
+
+        What the reader of the steps does in between is not in the seconds.
+        """
+        recipe = recipe or Recipe()
+        adapter = start or self.adapter(recipe, seed=seed)
         losses: list[float] = []
-        read = 0
+        read, seconds = 0, 0.0
         batches = _batches(len(examples), recipe, seed)
         optimiser = torch.optim.AdamW(
             adapter.parameters(), lr=recipe.learning_rate, weight_decay=0.01
         )
         complete = True
-        with adapter.attached():
-            for number, rows in enumerate(batches):
-                if cancel is not None and cancel.is_set():
-                    complete = False
-                    break
-                share = _rate(number, len(batches))
-                for group in optimiser.param_groups:
-                    group["lr"] = recipe.learning_rate * share
+        for number, rows in enumerate(batches):
+            if cancel is not None and cancel.is_set():
+                complete = False
+                break
+            began = perf_counter()
+            share = _rate(number, len(batches))
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.learning_rate * share
+            with adapter.attached():
                 losses.append(self._step(optimiser, examples, rows))
-                read += int((examples.inputs[rows] > 0).sum()) + len(rows)
-                on_step(Step(number + 1, len(batches), losses[-1]))
+            tokens = int((examples.inputs[rows] > 0).sum()) + len(rows)
+            read += tokens
+            seconds += perf_counter() - began
+            yield Step(number + 1, len(batches), losses[-1], tokens)
         return Adapted(
             merged(self.model, adapter), tuple(losses), read,
-            6.0 * self.model.parameters * read, perf_counter() - began, complete,
+            6.0 * self.model.parameters * read, seconds, complete,
         )  # fmt: skip
 
     def _step(self, optimiser: Any, examples: Examples, rows: Sequence[int]) -> float:

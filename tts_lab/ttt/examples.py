@@ -40,6 +40,31 @@ class Examples:
         return len(self.inputs)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A training example as rows of cells.
+
+    Attributes
+    ----------
+    number : int
+        The demonstration that is to be done, from 0.
+    view : View
+        The side it is seen from; its order is one of `others`.
+    others : tuple of int
+        The demonstrations that are shown, in the order before the view.
+    shown : tuple of pairs of rows
+        They, as seen from there.
+    pair : pair of rows
+        The row to do and its answer, as seen from there.
+    """
+
+    number: int
+    view: View
+    others: tuple[int, ...]
+    shown: tuple[Pair, ...]
+    pair: Pair
+
+
 def leave_one_out(demonstrations: Sequence[Pair]) -> list[tuple[list[Pair], Pair]]:
     """Each demonstration as a task, shown the others.
 
@@ -84,6 +109,27 @@ def training_set(
     ValueError
         If there are fewer than two demonstrations to leave one out of.
     """
+    chosen = pieces(
+        demonstrations, size=size, leave_out=leave_out,
+        transformations=transformations, seed=seed,
+    )  # fmt: skip
+    marked = []
+    for piece in chosen:
+        row, done = piece.pair
+        prompt = grids.prompt_of(piece.shown, row)
+        marked.append(_marked(prompt, grids.trace_of(done), demonstration_loss))
+    return _padded(marked)
+
+
+def pieces(
+    demonstrations: Sequence[Pair],
+    *,
+    size: int,
+    leave_out: bool = True,
+    transformations: bool = True,
+    seed: int = 0,
+) -> list[Piece]:
+    """The examples of `training_set` with the same options, before they are tokens."""
     if leave_out and len(demonstrations) < 2:
         raise ValueError(
             f"{len(demonstrations)} demonstrations; leaving one out takes 2 or more"
@@ -92,15 +138,16 @@ def training_set(
         raise ValueError(f"size is {size!r}; accepted is 1 or more")
     rng = Random(seed)
     tasks = leave_one_out(demonstrations) if leave_out else direct(demonstrations)
-    pieces = []
-    for number in range(size):
-        shown, (row, done) = tasks[number % len(tasks)]
-        view = _view(rng, len(shown), transformations, first=number < len(tasks))
+    found = []
+    for turn in range(size):
+        number = turn % len(tasks)
+        shown, (row, done) = tasks[number]
+        view = _view(rng, len(shown), transformations, first=turn < len(tasks))
         seen, asked = view.task(shown, row)
-        prompt = grids.prompt_of(seen, asked)
-        trace = grids.trace_of(view.row(done))
-        pieces.append(_marked(prompt, trace, demonstration_loss))
-    return _padded(pieces)
+        others = tuple(i for i in range(len(tasks)) if leave_out and i != number)
+        pair = (asked, view.row(done))
+        found.append(Piece(number, view, others, tuple(seen), pair))
+    return found
 
 
 def _view(rng: Random, shown: int, transformations: bool, *, first: bool) -> View:

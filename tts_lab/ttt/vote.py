@@ -9,11 +9,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tts_lab.problems.transformations import Row
 
 PER_VIEW = 3
 ANSWERS = 2
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """Both stages of a vote.
+
+    Attributes
+    ----------
+    each : dict of transformation to dict of row to int
+        The first stage: votes of each transformation's answers, most first.
+    elected : dict of row to int
+        The second: votes that the elected ones bring along, the winner first.
+    """
+
+    each: dict[str, dict[Row, int]]
+    elected: dict[Row, int]
+
+    @property
+    def answers(self) -> list[Row]:
+        """The two that count, best first."""
+        return list(self.elected)[:ANSWERS]
 
 
 def two_stage(found: Sequence[tuple[str, Row | None]]) -> list[Row]:
@@ -30,6 +52,15 @@ def two_stage(found: Sequence[tuple[str, Row | None]]) -> list[Row]:
     ...            ("identity", (2,)), ("reverse", None)])
     [(2,), (1,)]
     """
+    return ballot(found).answers
+
+
+def ballot(found: Sequence[tuple[str, Row | None]]) -> Ballot:
+    """The votes of `two_stage`.
+
+    >>> ballot([("identity", (1,)), ("reverse", (1,)), ("reverse", (2,))]).elected
+    {(1,): 2, (2,): 1}
+    """
     each: dict[str, Counter[Row]] = {}
     for name, row in found:
         if row is not None:
@@ -40,7 +71,10 @@ def two_stage(found: Sequence[tuple[str, Row | None]]) -> list[Row]:
     plain = each.get("identity", Counter())
     first = {row: -i for i, (_, row) in enumerate(reversed(found)) if row is not None}
     ranked = sorted(elected, key=lambda row: (-elected[row], -plain[row], first[row]))
-    return ranked[:ANSWERS]
+    return Ballot(
+        {name: dict(votes.most_common()) for name, votes in each.items()},
+        {row: elected[row] for row in ranked},
+    )
 
 
 def flat(found: Sequence[tuple[str, Row | None]]) -> list[Row]:

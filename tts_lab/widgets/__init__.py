@@ -4,6 +4,7 @@ a front end.
 Nothing else in the package imports this folder.
 """
 
+from tts_lab.widgets.adaptation import Adaptation
 from tts_lab.widgets.allocation import AllocationExplorer
 from tts_lab.widgets.coverage import CoverageExplorer
 from tts_lab.widgets.exchange import ExchangeExplorer
@@ -13,6 +14,7 @@ from tts_lab.widgets.race import StrategyRace
 from tts_lab.widgets.runner import Runner, Status, Task
 
 __all__ = [
+    "Adaptation",
     "AllocationExplorer",
     "CoverageExplorer",
     "ExchangeExplorer",
