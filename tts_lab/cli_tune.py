@@ -35,6 +35,13 @@ def add(commands: Any) -> None:
     )
     measure.add_argument("--out", type=Path, help="default: the package's own folder")
     measure.set_defaults(run=_measure_thinking)
+    ablation = commands.add_parser(
+        "measure-adaptation",
+        help="recompute the shipped ablation of test-time training",
+    )
+    ablation.add_argument("--out", type=Path, help="default: the package's own file")
+    ablation.add_argument("--threads", type=int, help="torch's threads")
+    ablation.set_defaults(run=_measure_adaptation)
     counts = commands.add_parser(
         "measure-improved", help="recompute the shipped counts of self-improvement"
     )
@@ -106,6 +113,13 @@ def _train_improved(options: argparse.Namespace) -> None:
         chosen = recipe(name)
         install = options.install and name == NAME  # the control is not shipped
         _tune(options, name, chosen, chosen.tokens, chosen.tokens, train, install)
+
+
+def _measure_adaptation(options: argparse.Namespace) -> None:
+    needs_torch(options.threads)
+    from tts_lab.ttt.measured import SHIPPED, measure
+
+    measure(options.out or SHIPPED, say=print)
 
 
 def _measure_improved(options: argparse.Namespace) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event as Flag
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tts_lab.ladder.model_folder import Model
+from tts_lab.ledger import Ledger
 from tts_lab.problems import grids
 from tts_lab.traces import Problem
 from tts_lab.ttt.adapt import Adapted, Base, Recipe
@@ -76,26 +75,15 @@ class Outcome:
     variant : str
     first, second : (P,) bool arrays
         Whether the first answer is right; whether one of two is.
-    trained, prompt, generated : (P,) int arrays
-        Tokens read in training, read in answering, and written.
-    seconds : (P,) float array
+    ledgers : tuple of Ledger
+        Of each problem, training and answering; a shared adapter's training is split
+        evenly.
     """
 
     variant: str
     first: NDArray[np.bool_]
     second: NDArray[np.bool_]
-    trained: NDArray[np.int64]
-    prompt: NDArray[np.int64]
-    generated: NDArray[np.int64]
-    seconds: NDArray[np.float64]
-
-    def flops(self, model: Model) -> NDArray[np.float64]:
-        """(P,) 6 N for each token of training, 2 N for each of answering."""
-        read = self.prompt + self.generated
-        found: NDArray[np.float64] = model.parameters * (
-            6.0 * self.trained + 2.0 * read
-        )
-        return found
+    ledgers: tuple[Ledger, ...]
 
 
 def measure(
@@ -104,7 +92,7 @@ def measure(
     variant: Variant = FULL,
     *,
     recipe: Recipe | None = None,
-    size: int = 64,
+    size: int = 128,
     permutations: int = 4,
     seed: int = 0,
     threads: int | None = None,
@@ -126,7 +114,7 @@ def measure(
         Of colours and demonstrations, for each transformation, in answering.
     seed : int
     """
-    made: list[tuple[object, ...]] = []
+    first, second, ledgers = list[bool](), list[bool](), list[Ledger]()
     sets = [_examples(problem, variant, size, seed + i)
             for i, problem in enumerate(problems)] if variant.adapt else []  # fmt: skip
     common = None
@@ -135,7 +123,6 @@ def measure(
     for i, problem in enumerate(problems):
         if cancel is not None and cancel.is_set():
             break
-        began = perf_counter()
         adapted = common
         if variant.adapt and not variant.shared:
             adapted = base.adapt(sets[i], recipe, seed=seed + i, cancel=cancel)
@@ -144,20 +131,12 @@ def measure(
             model, problem, _sides(problem, variant, permutations, seed),
             threads=threads,
         )  # fmt: skip
-        made.append(
-            (
-                found.right(problem, within=1), found.right(problem),
-                _tokens(adapted, len(problems) if variant.shared else 1),
-                found.prompt_tokens, found.generated_tokens, perf_counter() - began,
-            )
-        )  # fmt: skip
+        first.append(found.right(problem, within=1))
+        second.append(found.right(problem))
+        shared = len(problems) if variant.shared else 1
+        ledgers.append(found.ledger + _training(adapted, shared))
         on_problem(i + 1)
-    columns = list(zip(*made, strict=True)) or [()] * 6
-    return Outcome(
-        variant.name, np.array(columns[0], np.bool_), np.array(columns[1], np.bool_),
-        np.array(columns[2], np.int64), np.array(columns[3], np.int64),
-        np.array(columns[4], np.int64), np.array(columns[5], np.float64),
-    )  # fmt: skip
+    return Outcome(variant.name, np.array(first), np.array(second), tuple(ledgers))
 
 
 def _examples(problem: Problem, variant: Variant, size: int, seed: int) -> Examples:
@@ -176,5 +155,10 @@ def _sides(problem: Problem, variant: Variant, number: int, seed: int) -> list[V
     return views(demonstrations, permutations=number, seed=seed)
 
 
-def _tokens(adapted: Adapted | None, problems: int) -> int:
-    return 0 if adapted is None else adapted.tokens // problems
+def _training(adapted: Adapted | None, shared: int) -> Ledger:
+    """One problem's share of the training."""
+    if adapted is None:
+        return Ledger()
+    return Ledger(
+        training_tokens=adapted.tokens // shared, seconds=adapted.seconds / shared
+    )
