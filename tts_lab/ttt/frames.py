@@ -58,7 +58,7 @@ class Plan:
     Examples
     --------
     >>> Plan("rotate", epochs=3).steps
-    24
+    48
     >>> Plan("rotate", rank=0)
     Traceback (most recent call last):
         ...

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,7 +93,9 @@ def shipped(path: Path = SHIPPED) -> dict[str, Ablated]:
     """
     found = {}
     for one in json.loads(path.read_text("utf-8")):
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in one.items()
+        }
         found[one["variant"]] = Ablated(**fields)
     return found
 
