@@ -38,7 +38,7 @@ class Variant:
     shared : bool
         One adapter for all problems instead of one for each.
     vote : bool
-        False answers once, from the side the task stands on.
+        False answers once, from the side the task stands on; there is no second answer.
     """
 
     name: str
@@ -111,7 +111,10 @@ def measure(
     on_problem: Callable[[int], object] = lambda done: None,
     cancel: Flag | None = None,
 ) -> Outcome:
-    """Solve problems with a variant; stops between problems when cancelled.
+    """Solve problems with a variant.
+
+    When cancelled it stops; a problem whose adapter was not trained to the end is not
+    in the outcome. A shared adapter's tokens and seconds are split evenly.
 
     Parameters
     ----------
@@ -125,30 +128,50 @@ def measure(
     permutations : int
         Of colours and demonstrations, for each transformation, in answering.
     seed : int
+    threads : int, optional
+        Of the engine that answers.
+    on_problem : callable
+        Gets the number of problems done.
+    cancel : threading.Event, optional
+
+    Raises
+    ------
+    ValueError
+        For no problems, or one that is no grid task with its answer.
     """
+    if not problems:
+        raise ValueError("problems is empty; accepted is one problem or more")
     made: list[tuple[object, ...]] = []
-    sets = [_examples(problem, variant, size, seed + i)
-            for i, problem in enumerate(problems)] if variant.adapt else []  # fmt: skip
-    common = None
+
+    def adapt(examples: Examples, seed: int) -> Adapted:
+        return base.adapt(examples, recipe, seed=seed, cancel=cancel)
+
+    common: Adapted | None = None
+    share = 1
     if variant.adapt and variant.shared:
-        common = base.adapt(joined(sets), recipe, seed=seed, cancel=cancel)
+        share = len(problems)
+        common = adapt(joined([
+            _examples(problem, variant, size, seed + i)
+            for i, problem in enumerate(problems)
+        ]), seed)  # fmt: skip
     for i, problem in enumerate(problems):
-        if cancel is not None and cancel.is_set():
-            break
-        began = perf_counter()
         adapted = common
         if variant.adapt and not variant.shared:
-            adapted = base.adapt(sets[i], recipe, seed=seed + i, cancel=cancel)
+            adapted = adapt(_examples(problem, variant, size, seed + i), seed + i)
+        if (adapted and not adapted.complete) or (cancel and cancel.is_set()):
+            break
+        began = perf_counter()
         model = base.model if adapted is None else adapted.model
         found = predict(
             model, problem, _sides(problem, variant, permutations, seed),
             threads=threads,
         )  # fmt: skip
+        seconds = perf_counter() - began + (adapted.seconds / share if adapted else 0)
         made.append(
             (
                 found.right(problem, within=1), found.right(problem),
-                _tokens(adapted, len(problems) if variant.shared else 1),
-                found.prompt_tokens, found.generated_tokens, perf_counter() - began,
+                adapted.tokens // share if adapted else 0,
+                found.prompt_tokens, found.generated_tokens, seconds,
             )
         )  # fmt: skip
         on_problem(i + 1)
@@ -174,7 +197,3 @@ def _sides(problem: Problem, variant: Variant, number: int, seed: int) -> list[V
         return [IDENTITY]
     demonstrations = problem.prompt.count("|")
     return views(demonstrations, permutations=number, seed=seed)
-
-
-def _tokens(adapted: Adapted | None, problems: int) -> int:
-    return 0 if adapted is None else adapted.tokens // problems

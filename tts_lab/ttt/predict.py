@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tts_lab.ladder.compiled import ensure
 from tts_lab.ladder.engine import Engine
 from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.rows import Request, row_keys
@@ -53,8 +54,15 @@ def predict(
     views : sequence of View
         One only leaves nothing to vote on.
     threads : int, optional
+
+    Raises
+    ------
+    ValueError
+        For a prompt that is no grid task, or no view.
     """
     demonstrations, row = grids.parse(problem.prompt)
+    if not views:
+        raise ValueError("views is empty; accepted is one view or more")
     prefixes = []
     for view in views:
         shown, asked = view.task(demonstrations, row)
@@ -65,11 +73,13 @@ def predict(
     ]
     texts = [""] * len(views)
     generated = 0
+    ensure()
     for written in Engine(model, threads=threads).write(requests):
-        for number, tokens, count in zip(
-            written.request.tolist(), written.tokens, written.count, strict=True
-        ):
-            texts[number] = decode(tokens)
+        for number, tokens, count, ended in zip(
+            written.request.tolist(), written.tokens, written.count, written.ended,
+            strict=True,
+        ):  # fmt: skip
+            texts[number] = decode(tokens) if ended else ""
             generated += int(count)
     seen = []
     for view, text in zip(views, texts, strict=True):
