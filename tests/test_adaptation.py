@@ -306,6 +306,11 @@ def test_a_family_that_is_not_recorded_is_refused():
     assert PIP in str(caught.value)
 
 
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(ValueError, match="'grids-1' is neither a rung nor a folder"):
+        Adaptation(policy="grids-1", recorded=False)
+
+
 def test_model_names_are_escaped():
     frame = replace(recorded(), policy="<b>bold</b>")
     widget = Adaptation(family="echo", recorded={"echo": frame})
