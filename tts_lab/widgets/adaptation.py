@@ -110,21 +110,13 @@ class Adaptation(Running):
         self.votes = widgets.HTML()
         style = widgets.HTML(f"<style>{STYLE}</style>")
         style.add_class("tts-style")
-        rows = [
-            widgets.HBox([left, right])
-            for left, right in (
-                (self.task, self.loss),
-                (self.guesses, self.pieces),
-                (self.answers, self.votes),
-            )
-        ]
-        for row in rows:
-            row.add_class("tts-pair")
-        for row in rows[1:]:
-            row.add_class("tts-even")
+        training = widgets.HBox([self.guesses, self.loss])
+        answering = widgets.HBox([self.answers, self.votes])
+        for pair in (training, answering):
+            pair.add_class("tts-pair")
         super().__init__(
             [style, controls.box, controls.parts, controls.buttons, self.source,
-             self.status_line, self.tiles, *rows],
+             self.status_line, self.tiles, self.task, training, self.pieces, answering],
             "tts-adaptation",
         )  # fmt: skip
         controls.run.on_click(lambda _: self.run())
