@@ -70,6 +70,13 @@ def test_verifier_flops_are_added_on_request():
         assert flops(SIZE, verifier_size=PRM) - flops(SIZE) == 2 * 500_000 * 7
 
 
+def test_training_at_test_time_is_six_per_weight_and_token():
+    plain = Ledger(prompt_tokens=3, generated_tokens=10, context_tokens=91)
+    adapted = plain + Ledger(training_tokens=7)
+    for formula in (Ledger.flops_brown, Ledger.flops_snell):
+        assert formula(adapted, SIZE) - formula(plain, SIZE) == 6 * 96_320 * 7
+
+
 def test_large_runs_stay_exact():
     # 100 problems x 10^5 rows of 30,000 tokens: beyond what a float can count
     ledger = page(2_000, [(2_000, 30_000)] * 1_000)
@@ -80,8 +87,8 @@ def test_large_runs_stay_exact():
 
 
 def test_ledgers_add_up():
-    one = Ledger(1, 2, 3, 4, 5, 6, 7, 8, 9.5)
-    assert sum([one, one], Ledger()) == Ledger(2, 4, 6, 8, 10, 12, 14, 16, 19.0)
+    one = Ledger(1, 2, 3, 4, 5, 6, 7, 8, 9, 9.5)
+    assert sum([one, one], Ledger()) == Ledger(2, 4, 6, 8, 10, 12, 14, 16, 18, 19.0)
     with pytest.raises(TypeError):
         one + 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from tts_lab.ladder.model_folder import Model, read
 from tts_lab.ladder.rungs import VOCABULARY_SIZE, Rung
 from tts_lab.ladder.tokenizer import decode
 from tts_lab.problems import grids
+from tts_lab.proposers import Size
 from tts_lab.traces import Problem
 from tts_lab.ttt.examples import Examples
 from tts_lab.ttt.predict import Prediction, predict
@@ -158,12 +159,18 @@ def test_the_whole(tiny: Model, record: Record) -> None:
     assert len({model for model, _ in record.answered} | {tiny.fingerprint}) == 4
     for _, sides in record.answered:
         assert [side.name for side in sides] == ["identity"] * 2 + ["reverse"] * 2
-    assert outcome.trained.tolist() == [one.tokens for one in record.trained]
-    expected = tiny.parameters * (
-        6 * outcome.trained + 2 * (outcome.prompt + outcome.generated)
-    )
-    np.testing.assert_array_equal(outcome.flops(tiny), expected)
-    assert (outcome.prompt == 4 * 155).all() and (outcome.seconds > 0).all()
+    books = outcome.ledgers
+    assert [book.training_tokens for book in books] == [
+        one.tokens for one in record.trained
+    ]
+    size = Size(tiny.parameters, tiny.layers, tiny.hidden)
+    for book in books:
+        answering = replace(book, training_tokens=0)
+        assert book.flops_brown(size) - answering.flops_brown(size) == (
+            6 * tiny.parameters * book.training_tokens
+        )
+        assert book.prompt_tokens == 4 * 155 and book.calls == 4
+        assert book.seconds > 0
 
 
 @pytest.mark.hf
@@ -189,7 +196,7 @@ def test_shared_adapter(tiny: Model, record: Record) -> None:
     assert len(trained) == 12 * 3
     [model] = {model for model, _ in record.answered}
     assert model != tiny.fingerprint
-    assert set(outcome.trained.tolist()) == {trained.tokens // 3}
+    assert {book.training_tokens for book in outcome.ledgers} == {trained.tokens // 3}
 
 
 @pytest.mark.hf
@@ -216,7 +223,8 @@ def test_no_voting(tiny: Model, record: Record) -> None:
 )
 def test_no_adapting(tiny: Model, record: Record, name: str, sides: int) -> None:
     outcome = measured(tiny, name)
-    assert not record.trained and not outcome.trained.any()
+    assert not record.trained
+    assert not any(book.training_tokens for book in outcome.ledgers)
     assert [model for model, _ in record.answered] == [tiny.fingerprint] * 3
     assert {len(some) for _, some in record.answered} == {sides}
 
@@ -224,8 +232,11 @@ def test_no_adapting(tiny: Model, record: Record, name: str, sides: int) -> None
 @pytest.mark.hf
 def test_the_same_seed_measures_the_same(tiny: Model) -> None:
     one, same = (measured(tiny, "full", seed=7) for _ in range(2))
-    for name in ("first", "second", "trained", "prompt", "generated"):
+    for name in ("first", "second"):
         np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
+    books = [[replace(book, seconds=0.0) for book in made.ledgers]
+             for made in (one, same)]  # fmt: skip
+    assert books[0] == books[1]
 
 
 class After(Event):
@@ -253,7 +264,7 @@ def test_a_cancelled_problem_is_not_measured(
     cancel = After(steps + 2 if problems else steps - 1)
     outcome = measured(tiny, name, cancel=cancel)
     assert len(outcome.first) == len(record.answered) == problems
-    assert outcome.flops(tiny).shape == (problems,)
+    assert len(outcome.ledgers) == problems
 
 
 @pytest.mark.hf

@@ -20,6 +20,11 @@ def add(commands: Any) -> None:
     for name, words, run in (
         ("train-reviser", "tune rungs to revise (needs torch)", _train_reviser),
         ("train-thinker", "tune rungs to think longer (needs torch)", _train_thinker),
+        (
+            "train-improved",
+            "a round of self-improvement (needs torch)",
+            _train_improved,
+        ),
     ):
         command = commands.add_parser(name, help=words)
         command.add_argument("names", nargs="*", help="recipes; default: all")
@@ -30,6 +35,19 @@ def add(commands: Any) -> None:
     )
     measure.add_argument("--out", type=Path, help="default: the package's own folder")
     measure.set_defaults(run=_measure_thinking)
+    ablation = commands.add_parser(
+        "measure-adaptation",
+        help="recompute the shipped ablation of test-time training",
+    )
+    ablation.add_argument("--out", type=Path, help="default: the package's own file")
+    ablation.add_argument("--threads", type=int, help="torch's threads")
+    ablation.set_defaults(run=_measure_adaptation)
+    counts = commands.add_parser(
+        "measure-improved", help="recompute the shipped counts of self-improvement"
+    )
+    counts.add_argument("--folder", type=Path, default=Path("runs"), help="trained")
+    counts.add_argument("--out", type=Path, help="default: the package's own file")
+    counts.set_defaults(run=_measure_improved)
 
 
 def add_training(command: argparse.ArgumentParser) -> None:
@@ -72,7 +90,8 @@ def _train_reviser(options: argparse.Namespace) -> None:
 
     for name in options.names or REVISERS:
         chosen = recipe(name)
-        _tune(options, name, chosen, chosen.drawn, chosen.tokens, train)
+        _tune(options, name, chosen, chosen.drawn, chosen.tokens, train,
+              options.install)  # fmt: skip
 
 
 def _train_thinker(options: argparse.Namespace) -> None:
@@ -82,12 +101,36 @@ def _train_thinker(options: argparse.Namespace) -> None:
 
     for name in options.names or THINKERS:
         chosen = recipe(name)
-        _tune(options, name, chosen, chosen.tokens, chosen.tokens, train)
+        _tune(options, name, chosen, chosen.tokens, chosen.tokens, train,
+              options.install)  # fmt: skip
+
+
+def _train_improved(options: argparse.Namespace) -> None:
+    needs_torch(options.threads)
+    from tts_lab.improve import NAME, RECIPES, recipe, train
+
+    for name in options.names or RECIPES:
+        chosen = recipe(name)
+        install = options.install and name == NAME  # the control is not shipped
+        _tune(options, name, chosen, chosen.tokens, chosen.tokens, train, install)
+
+
+def _measure_adaptation(options: argparse.Namespace) -> None:
+    needs_torch(options.threads)
+    from tts_lab.ttt.measured import SHIPPED, measure
+
+    measure(options.out or SHIPPED, say=print)
+
+
+def _measure_improved(options: argparse.Namespace) -> None:
+    from tts_lab.improve import SHIPPED, measure
+
+    measure(options.folder, options.out or SHIPPED, say=print)
 
 
 def _tune(
     options: argparse.Namespace, name: str, recipe: Any, drawn: int, tokens: int,
-    train: Callable[..., Path],
+    train: Callable[..., Path], install: bool,
 ) -> None:  # fmt: skip
     from tts_lab import ladder
 
@@ -102,7 +145,7 @@ def _tune(
         recipe, options.folder, device=options.device, on_data=on_data,
         on_progress=on_progress,
     )  # fmt: skip
-    if options.install:
+    if install:
         made = shutil.copytree(made, ladder.path(name), dirs_exist_ok=True)
     print(f"\n{made}")
 

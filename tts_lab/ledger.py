@@ -43,6 +43,9 @@ class Ledger:
         Traces scored.
     banked_tokens : int
         The part of `generated_tokens` that came from the bank and took no model time.
+    training_tokens : int
+        Tokens read in training at test time (`tts_lab.ttt`), each epoch again; 6 N
+        FLOPs each, in either formula.
     seconds : float
         Time inside proposer and verifier. A merged call is shared among its problems
         by the tokens they got, a merged verification by their traces.
@@ -62,6 +65,7 @@ class Ledger:
     calls: int = 0
     verifier_calls: int = 0
     banked_tokens: int = 0
+    training_tokens: int = 0
     seconds: float = 0.0
 
     def __add__(self, other: Ledger) -> Ledger:
@@ -95,7 +99,8 @@ class Ledger:
         tokens = self.prompt_tokens + self.generated_tokens
         attention = 2 * size.layers * size.hidden * self.context_tokens
         policy = 2 * (size.parameters * tokens + attention)
-        return float(policy + self._verifier_flops(verifier_size))
+        other = self._training_flops(size) + self._verifier_flops(verifier_size)
+        return float(policy + other)
 
     def flops_snell(self, size: Size, *, verifier_size: Size | None = None) -> float:
         """FLOPs as 2 N per generated token: no prompt, no attention.
@@ -115,9 +120,15 @@ class Ledger:
         --------
         >>> Ledger(generated_tokens=10).flops_snell(Size(1000, layers=2, hidden=8))
         20000.0
+        >>> Ledger(training_tokens=10).flops_snell(Size(1000, layers=2, hidden=8))
+        60000.0
         """
         policy = 2 * size.parameters * self.generated_tokens
-        return float(policy + self._verifier_flops(verifier_size))
+        other = self._training_flops(size) + self._verifier_flops(verifier_size)
+        return float(policy + other)
+
+    def _training_flops(self, size: Size) -> int:
+        return 6 * size.parameters * self.training_tokens
 
     def _verifier_flops(self, size: Size | None) -> int:
         return 0 if size is None else 2 * size.parameters * self.verifier_tokens

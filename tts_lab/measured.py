@@ -119,9 +119,7 @@ def measure(rungs: Sequence[str], path: Path, *, say: Callable[[str], object]) -
                     n=SAMPLES[rung], n_problems=PROBLEMS, seed=SEED,
                 )  # fmt: skip
                 stored[rung, domain] = made
-                path.parent.mkdir(parents=True, exist_ok=True)
-                lines = ",\n".join(json.dumps(asdict(m)) for m in stored.values())
-                path.write_text(f"[\n{lines}\n]\n")
+                save(list(stored.values()), path)
             m = stored[rung, domain]
             say(
                 f"{rung} {domain} {level}: pass@1 "
@@ -131,17 +129,28 @@ def measure(rungs: Sequence[str], path: Path, *, say: Callable[[str], object]) -
             )
 
 
+def save(every: Sequence[Measured], path: Path) -> None:
+    """Write counts, a line each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(asdict(one)) for one in every)
+    path.write_text(f"[\n{lines}\n]\n")
+
+
+def load(path: Path) -> tuple[Measured, ...]:
+    """The counts of a file that `save` wrote."""
+    return _read(path, path.stat().st_mtime)
+
+
 @cache
-def _read(path: Path, changed: float) -> dict[tuple[str, str], Measured]:
+def _read(path: Path, changed: float) -> tuple[Measured, ...]:
     def frozen(stored: dict[str, Any]) -> Measured:
         fields: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()
         }
         return Measured(**fields)
 
-    made = [frozen(stored) for stored in json.loads(path.read_text())]
-    return {(m.rung, m.domain): m for m in made}
+    return tuple(frozen(stored) for stored in json.loads(path.read_text()))
 
 
 def _stored(path: Path) -> dict[tuple[str, str], Measured]:
-    return _read(path, path.stat().st_mtime)
+    return {(one.rung, one.domain): one for one in load(path)}

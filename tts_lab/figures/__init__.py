@@ -15,6 +15,7 @@ from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled, sp
 from tts_lab.figures.curves import coverage, curve_shift, power_law
 from tts_lab.figures.exchange import exchange, matched_budgets
 from tts_lab.figures.picture import Picture, text
+from tts_lab.figures.scaling import ablation, token_scaling
 from tts_lab.figures.searches import bins, race, verifiers
 from tts_lab.figures.shares import shares
 from tts_lab.figures.spreads import distinct, tail
@@ -24,6 +25,7 @@ __all__ = [
     "BUDGETS",
     "Budget",
     "Picture",
+    "ablation",
     "allocation_curves",
     "bin_stability",
     "bin_winners",
@@ -42,6 +44,7 @@ __all__ = [
     "spent",
     "tail",
     "text",
+    "token_scaling",
     "verifiers",
     "winner_map",
 ]

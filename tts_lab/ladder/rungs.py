@@ -4,8 +4,8 @@ All rungs share tokenizer, data and data order; they differ in size alone. Each
 keeps several pretraining checkpoints, so that a bigger model can be weighed against
 a longer trained one. Two pairs stand 14x apart in parameters, as the models that
 Snell et al. (2408.03314, sec. 7) exchange: 27k and 380k, 105k and 1.5m. Beside the
-ladder stand specialists, trained the same way on a domain of their own, and revisers
-and thinkers, rungs that were tuned further.
+ladder stand specialists, trained the same way on a domain of their own, and revisers,
+thinkers and improved rungs, which were tuned further.
 """
 
 from __future__ import annotations
@@ -100,12 +100,20 @@ REVISERS: dict[str, Rung] = {
 THINKERS: dict[str, Rung] = {
     "thinker-380k": replace(
         RUNGS["380k"], name="thinker-380k", learning_rate=0.01,
-        checkpoints=_millions(9), context=1024,
+        checkpoints=_millions(8), context=1024,
+    ),
+}  # fmt: skip
+
+#: rungs after one round of self-improvement (`tts_lab.improve`), shaped as their base
+IMPROVED: dict[str, Rung] = {
+    "improved-105k": replace(
+        RUNGS["105k"], name="improved-105k", learning_rate=0.004,
+        checkpoints=_millions(3),
     ),
 }  # fmt: skip
 
 #: all that `rung` knows
-EVERY = RUNGS | SPECIALISTS | REVISERS | THINKERS
+EVERY = RUNGS | SPECIALISTS | REVISERS | THINKERS | IMPROVED
 
 
 def rung(name: str) -> Rung:

@@ -68,7 +68,8 @@ class Thoughts:
     def length(self, limit: int | None = None, *, waits: int = 0) -> FloatArray:
         """(P, S) thinking tokens at a limit, when so many ends are suppressed."""
         stop = self._stop(waits)
-        return np.minimum(stop, np.inf if limit is None else limit)
+        shorter: FloatArray = np.minimum(stop, np.inf if limit is None else limit)
+        return shorter
 
     def accuracy(self, limit: int | None = None, *, waits: int = 0) -> FloatArray:
         """(P, S) whether the last whole attempt within that length is right.
@@ -108,7 +109,8 @@ class Thoughts:
         ordered = np.sort(stops, axis=2)
         if waits >= ordered.shape[2]:
             return self.tokens.astype(np.float64)
-        return np.minimum(ordered[:, :, waits], self.tokens)
+        stop: FloatArray = np.minimum(ordered[:, :, waits], self.tokens)
+        return stop
 
 
 def of_thinking(problem: Problem, found: Thinking) -> list[tuple[int, bool, int, int]]:

@@ -62,8 +62,8 @@ def scaling(tokens: npt.ArrayLike, accuracy: npt.ArrayLike) -> float:
 
     Examples
     --------
-    >>> scaling([100, 200, 400], [0.2, 0.4, 0.4])
-    0.0008888888888888889
+    >>> round(scaling([100, 200, 400], [0.2, 0.4, 0.4]), 6)
+    0.000889
     """
     x, y = _curve(tokens, accuracy)
     first, second = np.triu_indices(len(x), 1)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event as Flag
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tts_lab.ladder.model_folder import Model
+from tts_lab.ledger import Ledger
 from tts_lab.problems import grids
 from tts_lab.traces import Problem
 from tts_lab.ttt.adapt import Adapted, Base, Recipe
@@ -76,26 +75,15 @@ class Outcome:
     variant : str
     first, second : (P,) bool arrays
         Whether the first answer is right; whether one of two is.
-    trained, prompt, generated : (P,) int arrays
-        Tokens read in training, read in answering, and written.
-    seconds : (P,) float array
+    ledgers : tuple of Ledger
+        Of each problem, training and answering; a shared adapter's training is split
+        evenly.
     """
 
     variant: str
     first: NDArray[np.bool_]
     second: NDArray[np.bool_]
-    trained: NDArray[np.int64]
-    prompt: NDArray[np.int64]
-    generated: NDArray[np.int64]
-    seconds: NDArray[np.float64]
-
-    def flops(self, model: Model) -> NDArray[np.float64]:
-        """(P,) 6 N for each token of training, 2 N for each of answering."""
-        read = self.prompt + self.generated
-        found: NDArray[np.float64] = model.parameters * (
-            6.0 * self.trained + 2.0 * read
-        )
-        return found
+    ledgers: tuple[Ledger, ...]
 
 
 def measure(
@@ -104,7 +92,7 @@ def measure(
     variant: Variant = FULL,
     *,
     recipe: Recipe | None = None,
-    size: int = 64,
+    size: int = 128,
     permutations: int = 4,
     seed: int = 0,
     threads: int | None = None,
@@ -141,7 +129,7 @@ def measure(
     """
     if not problems:
         raise ValueError("problems is empty; accepted is one problem or more")
-    made: list[tuple[object, ...]] = []
+    first, second, ledgers = list[bool](), list[bool](), list[Ledger]()
 
     def adapt(examples: Examples, seed: int) -> Adapted:
         return base.adapt(examples, recipe, seed=seed, cancel=cancel)
@@ -160,26 +148,18 @@ def measure(
             adapted = adapt(_examples(problem, variant, size, seed + i), seed + i)
         if (adapted and not adapted.complete) or (cancel and cancel.is_set()):
             break
-        began = perf_counter()
         model = base.model if adapted is None else adapted.model
         found = predict(
             model, problem, _sides(problem, variant, permutations, seed),
             threads=threads,
         )  # fmt: skip
-        seconds = perf_counter() - began + (adapted.seconds / share if adapted else 0)
-        made.append(
-            (
-                found.right(problem, within=1), found.right(problem),
-                adapted.tokens // share if adapted else 0,
-                found.prompt_tokens, found.generated_tokens, seconds,
-            )
-        )  # fmt: skip
+        first.append(found.right(problem, within=1))
+        second.append(found.right(problem))
+        ledgers.append(found.ledger + _training(adapted, share))
         on_problem(i + 1)
-    columns = list(zip(*made, strict=True)) or [()] * 6
     return Outcome(
-        variant.name, np.array(columns[0], np.bool_), np.array(columns[1], np.bool_),
-        np.array(columns[2], np.int64), np.array(columns[3], np.int64),
-        np.array(columns[4], np.int64), np.array(columns[5], np.float64),
+        variant.name, np.array(first, np.bool_), np.array(second, np.bool_),
+        tuple(ledgers),
     )  # fmt: skip
 
 
@@ -197,3 +177,12 @@ def _sides(problem: Problem, variant: Variant, number: int, seed: int) -> list[V
         return [IDENTITY]
     demonstrations = problem.prompt.count("|")
     return views(demonstrations, permutations=number, seed=seed)
+
+
+def _training(adapted: Adapted | None, shared: int) -> Ledger:
+    """One problem's share of the training."""
+    if adapted is None:
+        return Ledger()
+    return Ledger(
+        training_tokens=adapted.tokens // shared, seconds=adapted.seconds / shared
+    )

@@ -53,7 +53,7 @@ class Recipe:
     rank: int = 16
     alpha: float = 32.0
     targets: tuple[Target, ...] = TARGETS
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     epochs: int = 2
     batch: int = 8
 

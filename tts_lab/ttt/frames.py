@@ -58,7 +58,7 @@ class Plan:
     Examples
     --------
     >>> Plan("rotate", epochs=3).steps
-    24
+    48
     >>> Plan("rotate", rank=0)
     Traceback (most recent call last):
         ...
@@ -68,9 +68,9 @@ class Plan:
     family: str = "rotate"
     number: int = 0
     epochs: int = 2
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     rank: int = 16
-    size: int = 64
+    size: int = 128
     permutations: int = 4
     leave_out: bool = True
     transformations: bool = True

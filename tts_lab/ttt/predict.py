@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
 
 from tts_lab.ladder.compiled import ensure
 from tts_lab.ladder.engine import Engine
 from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.rows import Request, row_keys
 from tts_lab.ladder.tokenizer import BOS, decode, encode
+from tts_lab.ledger import Ledger
 from tts_lab.problems import grids
 from tts_lab.problems.transformations import Row
 from tts_lab.traces import Problem
@@ -27,13 +31,21 @@ class Prediction:
         The two that count, best first (pass@2).
     seen : tuple of (View, Row or None)
         Each view's answer, turned back.
-    prompt_tokens, generated_tokens : int
+    ledger : Ledger
+        Of the answering.
     """
 
     answers: tuple[Row, ...]
     seen: tuple[tuple[View, Row | None], ...]
-    prompt_tokens: int
-    generated_tokens: int
+    ledger: Ledger
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.ledger.prompt_tokens
+
+    @property
+    def generated_tokens(self) -> int:
+        return self.ledger.generated_tokens
 
     def right(self, problem: Problem, *, within: int = 2) -> bool:
         """Whether one of the first answers is the problem's."""
@@ -72,19 +84,27 @@ def predict(
         Request(prefix, row_keys(0, range(1)), 0.0, len(row) + 2) for prefix in prefixes
     ]
     texts = [""] * len(views)
-    generated = 0
+    counts = np.zeros(len(views), np.int64)
     ensure()
+    began = perf_counter()
     for written in Engine(model, threads=threads).write(requests):
         for number, tokens, count, ended in zip(
             written.request.tolist(), written.tokens, written.count, written.ended,
             strict=True,
         ):  # fmt: skip
             texts[number] = decode(tokens) if ended else ""
-            generated += int(count)
+            counts[number] = int(count)
     seen = []
     for view, text in zip(views, texts, strict=True):
         answer = grids.extract_answer(text)
         cells = None if answer is None else tuple(map(int, answer))
         seen.append((view, None if cells is None else view.back(cells)))
     answers = two_stage([(view.name, found) for view, found in seen])
-    return Prediction(tuple(answers), tuple(seen), sum(map(len, prefixes)), generated)
+    read = np.array([len(prefix) for prefix in prefixes])
+    whole = read + counts
+    ledger = Ledger(
+        prompt_tokens=int(read.sum()), generated_tokens=int(counts.sum()),
+        context_tokens=int((whole * (whole + 1) // 2).sum()), calls=len(views),
+        seconds=perf_counter() - began,
+    )  # fmt: skip
+    return Prediction(tuple(answers), tuple(seen), ledger)
