@@ -25,6 +25,7 @@ FORBIDDEN = {
     "ipykernel",
     "ipywidgets",
     "matplotlib",
+    "peft",
     "ray",
     "tokenizers",
     "torch",

@@ -22,6 +22,7 @@ _EXTRAS = {
     "jupyterlab": ("the notebooks", "lab"),
     "torch": ("training and test-time training", "train"),
     "transformers": ("any Hugging Face model", "hf"),
+    "peft": ("test-time training of any Hugging Face model", "peft"),
     "vllm": ("fast sampling of large models", "vllm"),
     "httpx": ("served models (OpenAI-compatible endpoints)", "server"),
     "math_verify": ("text problems (GSM8K, MATH, your own)", "text"),

@@ -60,17 +60,7 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
                 f"transformers cannot load {str(folder)!r}: {error}; accepted are "
                 "causal language models whose code is part of transformers"
             ) from error
-    config = model.config.get_text_config()
-    layers = DynamicCache(config=config).layers or [
-        DynamicLayer() for _ in range(config.num_hidden_layers)
-    ]
-    other = {type(one).__name__ for one in layers} - _LAYERS
-    if other:
-        raise ValueError(
-            f"{str(folder)!r} ({config.model_type}) remembers more than keys and "
-            f"values ({', '.join(sorted(other))}); accepted are decoders with "
-            "attention in every layer"
-        )
+    found = described(model, tokenizer, str(folder))
     try:
         model = model.eval().to(device)
     except Exception as error:
@@ -82,6 +72,28 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
             f'fit into the memory of {device!r}; what helps: dtype="bfloat16", a '
             'smaller model, device="cpu", or ending other programs on the device'
         ) from error
+    return found
+
+
+def described(model: Any, tokenizer: Any, name: str) -> Loaded:
+    """A model that is loaded already, and what the decoding loop wants to know of it.
+
+    Raises
+    ------
+    ValueError
+        If its cache is more than keys and values.
+    """
+    config = model.config.get_text_config()
+    layers = DynamicCache(config=config).layers or [
+        DynamicLayer() for _ in range(config.num_hidden_layers)
+    ]
+    other = {type(one).__name__ for one in layers} - _LAYERS
+    if other:
+        raise ValueError(
+            f"{name!r} ({config.model_type}) remembers more than keys and "
+            f"values ({', '.join(sorted(other))}); accepted are decoders with "
+            "attention in every layer"
+        )
     return Loaded(
         model=model,
         tokenizer=tokenizer,

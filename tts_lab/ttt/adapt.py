@@ -201,7 +201,7 @@ class Base:
         adapter = start or self.adapter(recipe, seed=seed)
         losses: list[float] = []
         read, seconds = 0, 0.0
-        batches = _batches(len(examples), recipe, seed)
+        batches = batched(len(examples), recipe.epochs, recipe.batch, seed=seed)
         optimiser = torch.optim.AdamW(
             adapter.parameters(), lr=recipe.learning_rate, weight_decay=0.01
         )
@@ -211,7 +211,7 @@ class Base:
                 complete = False
                 break
             began = perf_counter()
-            share = _rate(number, len(batches))
+            share = rate(number, len(batches))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.learning_rate * share
             with self._turn, adapter.attached():
@@ -255,16 +255,14 @@ def merged(model: Model, adapter: Adapter) -> Model:
     )  # fmt: skip
 
 
-def _batches(examples: int, recipe: Recipe, seed: int) -> list[list[int]]:
+def batched(examples: int, epochs: int, batch: int, *, seed: int) -> list[list[int]]:
     """The examples of each step, shuffled anew for each epoch."""
     rng = np.random.default_rng(seed)
-    order = np.concatenate([rng.permutation(examples) for _ in range(recipe.epochs)])
-    return [
-        order[i : i + recipe.batch].tolist() for i in range(0, len(order), recipe.batch)
-    ]
+    order = np.concatenate([rng.permutation(examples) for _ in range(epochs)])
+    return [order[i : i + batch].tolist() for i in range(0, len(order), batch)]
 
 
-def _rate(step: int, steps: int) -> float:
+def rate(step: int, steps: int) -> float:
     """Warm-up over the first tenth, then a cosine to zero."""
     warm = max(1, steps // 10)
     if step < warm:
