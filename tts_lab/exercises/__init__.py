@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tts_lab.exercises import (
+    adapting,
     allocating,
     averaging,
     binning,
@@ -25,6 +26,7 @@ from tts_lab.exercises import (
     fitting,
     gaining,
     labelling,
+    paying,
     protocol,
     revising,
     reward_aware,
@@ -34,6 +36,8 @@ from tts_lab.exercises import (
     spoiling,
     stopping_early,
     tail,
+    turning,
+    voting,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
 
@@ -76,6 +80,14 @@ _CHECKS: dict[str, Check] = {
     "reward_aware": reward_aware.reward_aware,
     "gain": gaining.gain,
     "shrinks": gaining.shrinks,
+    "leave_one_out": adapting.leave_one_out,
+    "turned": turning.turned,
+    "turned_back": turning.turned_back,
+    "turned_task": turning.turned_task,
+    "loss_mask": adapting.loss_mask,
+    "two_stage": voting.two_stage,
+    "adaptation_flops": paying.adaptation_flops,
+    "samples_bought": paying.samples_bought,
 }
 
 
