@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FIRST = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "12", "13")
+FIRST = tuple(f"{number:02}" for number in range(14))
 COLUMNS = 80
 MACHINE_PATH = re.compile(r"/(home|root|work|tmp|Users)/")
 

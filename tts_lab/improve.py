@@ -34,7 +34,7 @@ DECAY = 0.9  # share of the tokens over which the learning rate falls to zero
 PROBLEMS_AT_ONCE = 2000
 #: what is measured: (domain, level), problems of each, samples of each
 KINDS = (("chains", 5), ("chains", 8), ("countdown", 3), ("countdown", 4))
-PROBLEMS, SAMPLES, SEED = 60, 4096, 20_220_328
+PROBLEMS, SAMPLES, SEED = 60, 1024, 20_220_328
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,7 @@ def task_strips(
     ]
     found.append(Strip("question", (row,) if truth is None else (row, truth)))
     for name, answer in now:
-        note = "no row was written" if answer is None else ""
-        found.append(Strip(name, (row, answer), truth, note))
+        found.append(Strip(name, (row, answer), truth))
     return found
 
 
@@ -156,7 +155,7 @@ def answer_strips(frame: Frame) -> list[Strip]:
     for view, row in zip(frame.plan.sides(), frame.answers, strict=False):
         number = names[view.name] = names.get(view.name, -1) + 1
         name = view.name + (f", permuted {number}" if number else "")
-        letter = "no row" if row is None else letters[row]
+        letter = "" if row is None else letters[row]
         found.append(Strip(name, (row,), frame.truth, letter))
     return found
 
@@ -223,7 +222,7 @@ def _draw(axes: Axes, strip: Strip, left: float, y: float) -> None:
         if column:
             text(x - GAP / 2, y + 0.5, "→", ha="center")
         if row is None:
-            text(x, y + 0.5, "no row", color=WRONG)
+            text(x, y + 0.5, "no row was written", color=WRONG)
         for i, cell in enumerate(row or ()):
             _cell(axes, x + i, y, cell, wrong=column == last and i in wrong)
     checked = strip.truth is not None and strip.rows[last] is not None
@@ -262,7 +261,7 @@ def _changes(view: View, cells: Sequence[int]) -> list[str]:
 
 def _count(row: Row | None, frame: Frame) -> str:
     if row is None:
-        return "no row was written"
+        return ""
     wrong = len(Strip("", (row,), frame.truth).wrong())
     return f"{wrong} wrong" if wrong else "right"
 

@@ -100,7 +100,7 @@ REVISERS: dict[str, Rung] = {
 THINKERS: dict[str, Rung] = {
     "thinker-380k": replace(
         RUNGS["380k"], name="thinker-380k", learning_rate=0.01,
-        checkpoints=_millions(9), context=1024,
+        checkpoints=_millions(8), context=1024,
     ),
 }  # fmt: skip
 

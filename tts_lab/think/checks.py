@@ -30,17 +30,43 @@ def check_line(problem: Problem, attempt: str) -> str:
     '?22 x'
     """
     module = {chains.NAME: chains, countdown.NAME: countdown}[problem.domain]
-    steps = attempt.split("\n")
-    values = []
-    for index in range(len(steps) - 1):
+    verdict = RIGHT if module.check(problem, attempt) else WRONG
+    return f"?{' '.join([*_worked_out(problem, attempt)[0], verdict])}"
+
+
+def sound(problem: Problem, attempt: str) -> int:
+    """Characters of an attempt up to its first wrong line: what is worth learning.
+
+    A countdown that misses the target but says so is sound to its end.
+
+    Examples
+    --------
+    >>> problem = Problem("chains", "47+38*6\\n", 2)
+    >>> text = "47+38=85\\n85*6=500\\n#500"
+    >>> text[: sound(problem, text)]
+    '47+38=85\\n'
+    >>> sound(Problem("countdown", "3 7>46\\n", 1), "7*3=21|21\\n#21")
+    13
+    """
+    values, right = _worked_out(problem, attempt)
+    *steps, last = attempt.split("\n")
+    if right == len(steps) and values and last == f"#{values[-1]}":
+        return len(attempt)
+    return sum(len(step) + 1 for step in steps[:right])
+
+
+def _worked_out(problem: Problem, attempt: str) -> tuple[list[str], int]:
+    """The steps' values as far as the first wrong one's, and how many are right."""
+    steps = attempt.split("\n")[:-1]
+    values: list[str] = []
+    for index, step in enumerate(steps):
         value = _recomputed(problem, steps[: index + 1])
         if value is None:
-            break
+            return values, index
         values.append(value)
-        if steps[index].partition("=")[2].partition("|")[0] != value:
-            break
-    verdict = RIGHT if module.check(problem, attempt) else WRONG
-    return f"?{' '.join([*values, verdict])}"
+        if step.partition("=")[2].partition("|")[0] != value:
+            return values, index
+    return values, len(steps)
 
 
 def _recomputed(problem: Problem, steps: Sequence[str]) -> str | None:

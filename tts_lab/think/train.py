@@ -69,8 +69,7 @@ def corpus(recipe: Recipe, folder: Path, on_progress: Callable[[int], None]) -> 
     if not path.exists():
         made = trajectories.draw(
             ladder.load(recipe.base), recipe.tokens + 100_000,
-            context=rung(recipe.name).context, seed=recipe.seed,
-            on_progress=on_progress,
+            seed=recipe.seed, on_progress=on_progress,
         )  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         partial_path = path.with_suffix(".partial.npz")

@@ -1,8 +1,9 @@
 """Training data for thinking longer: a rung's own attempts, checked by the exact rules.
 
 Attempts of one problem follow each other until one is right, which ends the trace. What
-is learned: right attempts, every check, and to go on after a wrong one; wrong attempts
-are only read (they are what the policy writes anyhow). Where no attempt is right, the
+is learned: every check, to go on after a wrong attempt, and of attempts what stands
+before the first wrong line; the rest is only read. (Learning right attempts alone left
+so little arithmetic that it was unlearned, see LOG.md.) Where no attempt is right, the
 domain's own right trace ends it.
 """
 
@@ -21,11 +22,12 @@ from tts_lab.proposers import Proposer
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
 from tts_lab.strategies.thinking import WAIT
-from tts_lab.think.checks import check_line
+from tts_lab.think.checks import check_line, sound
 from tts_lab.traces import Problem
 from tts_lab.verifiers.exact import Exact
 
 PROBLEMS_AT_ONCE = 1000
+ROOMS = (256, 384, 512, 768, 1024)  # tokens that a trajectory may have, in turns
 
 
 def trajectory(
@@ -56,21 +58,24 @@ def encode(
     The first attempts are left out until it fits into `room` tokens; None when not
     even the last one does.
 
-    >>> tokens, marks = encode(Problem("chains", "4+8\\n", 1), ["#9", "#12"], 256)
+    >>> some = ["4+8=12\\n#9", "4+8=12\\n#12"]
+    >>> tokens, marks = encode(Problem("chains", "4+8\\n", 1), some, 256)
     >>> text = tokenizer.decode(tokens[1:-1])
     >>> text
-    '4+8\\n#9\\n?x\\nwait\\n4+8\\n#12\\n?ok'
+    '4+8\\n4+8=12\\n#9\\n?12 x\\nwait\\n4+8\\n4+8=12\\n#12\\n?12 ok'
     >>> "".join(c for c, mark in zip(text, marks[1:-1]) if mark == "1")
-    '?x\\nwait\\n4+8\\n#12\\n?ok'
+    '4+8=12\\n?12 x\\nwait\\n4+8\\n4+8=12\\n#12\\n?12 ok'
     """
     parts: list[tuple[str, bool]] = []
     for number, text in enumerate(attempts):
         line = check_line(problem, text)
-        last = number == len(attempts) - 1
-        parts.append((text + "\n", last))
-        parts.append((line if last else f"{line}\n{WAIT}{problem.prompt}", True))
+        end = sound(problem, text)
+        whole = end == len(text)
+        if number < len(attempts) - 1:
+            line += f"\n{WAIT}{problem.prompt}"
+        parts += [(text[:end], True), (text[end:] + "\n", whole), (line, True)]
     while sum(len(text) for text, _ in parts) + len(problem.prompt) + 2 > room:
-        parts = parts[2:]
+        parts = parts[3:]
     if not parts:
         return None
     text = problem.prompt + "".join(text for text, _ in parts)
@@ -83,9 +88,9 @@ def draw(
     policy: Proposer,
     n_tokens: int,
     *,
-    context: int,
+    rooms: Sequence[int] = ROOMS,
     samples: int = 16,
-    each: int = 2,
+    each: int = 3,
     seed: int = 0,
     on_progress: Callable[[int], None] = lambda tokens: None,
 ) -> Corpus:
@@ -96,8 +101,8 @@ def draw(
     policy : Proposer
         Writes the attempts.
     n_tokens : int
-    context : int
-        Tokens that a trajectory may have.
+    rooms : sequence of int
+        Tokens that a trajectory may have, taken at random.
     samples : int
         Attempts at each problem.
     each : int
@@ -132,7 +137,7 @@ def draw(
             done = [(t.text, score == 1) for t, score in outcome.value if t.finished]
             for _ in range(each):
                 texts = trajectory(done, known[outcome.problem], rng)
-                piece = encode(outcome.problem, texts, context)
+                piece = encode(outcome.problem, texts, rng.choice(rooms))
                 if piece is not None:
                     made.append(piece)
                     total += len(piece[0])

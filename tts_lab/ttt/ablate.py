@@ -37,7 +37,7 @@ class Variant:
     shared : bool
         One adapter for all problems instead of one for each.
     vote : bool
-        False answers once, from the side the task stands on.
+        False answers once, from the side the task stands on; there is no second answer.
     """
 
     name: str
@@ -99,7 +99,10 @@ def measure(
     on_problem: Callable[[int], object] = lambda done: None,
     cancel: Flag | None = None,
 ) -> Outcome:
-    """Solve problems with a variant; stops between problems when cancelled.
+    """Solve problems with a variant.
+
+    When cancelled it stops; a problem whose adapter was not trained to the end is not
+    in the outcome. A shared adapter's tokens and seconds are split evenly.
 
     Parameters
     ----------
@@ -113,19 +116,38 @@ def measure(
     permutations : int
         Of colours and demonstrations, for each transformation, in answering.
     seed : int
+    threads : int, optional
+        Of the engine that answers.
+    on_problem : callable
+        Gets the number of problems done.
+    cancel : threading.Event, optional
+
+    Raises
+    ------
+    ValueError
+        For no problems, or one that is no grid task with its answer.
     """
+    if not problems:
+        raise ValueError("problems is empty; accepted is one problem or more")
     first, second, ledgers = list[bool](), list[bool](), list[Ledger]()
-    sets = [_examples(problem, variant, size, seed + i)
-            for i, problem in enumerate(problems)] if variant.adapt else []  # fmt: skip
-    common = None
+
+    def adapt(examples: Examples, seed: int) -> Adapted:
+        return base.adapt(examples, recipe, seed=seed, cancel=cancel)
+
+    common: Adapted | None = None
+    share = 1
     if variant.adapt and variant.shared:
-        common = base.adapt(joined(sets), recipe, seed=seed, cancel=cancel)
+        share = len(problems)
+        common = adapt(joined([
+            _examples(problem, variant, size, seed + i)
+            for i, problem in enumerate(problems)
+        ]), seed)  # fmt: skip
     for i, problem in enumerate(problems):
-        if cancel is not None and cancel.is_set():
-            break
         adapted = common
         if variant.adapt and not variant.shared:
-            adapted = base.adapt(sets[i], recipe, seed=seed + i, cancel=cancel)
+            adapted = adapt(_examples(problem, variant, size, seed + i), seed + i)
+        if (adapted and not adapted.complete) or (cancel and cancel.is_set()):
+            break
         model = base.model if adapted is None else adapted.model
         found = predict(
             model, problem, _sides(problem, variant, permutations, seed),
@@ -133,10 +155,12 @@ def measure(
         )  # fmt: skip
         first.append(found.right(problem, within=1))
         second.append(found.right(problem))
-        shared = len(problems) if variant.shared else 1
-        ledgers.append(found.ledger + _training(adapted, shared))
+        ledgers.append(found.ledger + _training(adapted, share))
         on_problem(i + 1)
-    return Outcome(variant.name, np.array(first), np.array(second), tuple(ledgers))
+    return Outcome(
+        variant.name, np.array(first, np.bool_), np.array(second, np.bool_),
+        tuple(ledgers),
+    )  # fmt: skip
 
 
 def _examples(problem: Problem, variant: Variant, size: int, seed: int) -> Examples:

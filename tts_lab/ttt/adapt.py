@@ -3,14 +3,17 @@
 Promises: the base is a snapshot that is only read; cancelling or crashing leaves it bit
 for bit what it was; the same seed gives the same adapter. The cost is 6 N FLOPs for
 every token read in training (Snell et al. 2408.03314, sec. 7), though an adapter saves
-part of the backward pass.
+part of the backward pass. As in pretraining, an example's tokens are all of it, from
+the first to the one that ends it, without padding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from threading import Event as Flag
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +23,7 @@ from torch.nn import functional as F
 
 from tts_lab.ladder.model import Llama
 from tts_lab.ladder.model_folder import Model
-from tts_lab.ladder.rungs import HEAD_DIM, VOCABULARY_SIZE
+from tts_lab.ladder.rungs import HEAD_DIM, NORM_EPSILON, ROPE_THETA, VOCABULARY_SIZE
 from tts_lab.ttt.examples import Examples
 from tts_lab.ttt.lora import TARGETS, Adapter, Target
 
@@ -40,6 +43,11 @@ class Recipe:
         How often the examples are read.
     batch : int
         Examples a step.
+
+    Raises
+    ------
+    ValueError
+        For a number out of range; the message quotes it.
     """
 
     rank: int = 16
@@ -48,6 +56,16 @@ class Recipe:
     learning_rate: float = 1e-2
     epochs: int = 2
     batch: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}; accepted is 1 or more"
+                )
+        for name in ("alpha", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}={getattr(self, name)!r}; accepted is above 0")
 
 
 @dataclass(frozen=True)
@@ -90,22 +108,38 @@ class Adapted:
 class Base:
     """A policy to adapt: its weights for torch, and for the engine.
 
+    Adaptations may go on at the same time: their steps take turns.
+
     Parameters
     ----------
     model : Model
         What `tts_lab.ladder.model_folder.read` gives.
+
+    Raises
+    ------
+    ValueError
+        For a model that is not shaped as the ladder's are; the message says where.
     """
 
     def __init__(self, model: Model) -> None:
-        if model.head_dim != HEAD_DIM:
+        needed = {
+            "head_dim": HEAD_DIM, "theta": ROPE_THETA, "epsilon": NORM_EPSILON,
+        }  # fmt: skip
+        for name, value in needed.items():
+            if getattr(model, name) != value:
+                raise ValueError(
+                    f"{model.name!r} has {name} {getattr(model, name)!r}; accepted is "
+                    f"the ladder's {value!r}"
+                )
+        if "lm_head.weight" in model.weights:
             raise ValueError(
-                f"{model.name!r} has heads of {model.head_dim}; the ladder's have "
-                f"{HEAD_DIM}"
+                f"{model.name!r} has a head of its own; accepted are tied embeddings"
             )
         self.model = model
+        self._turn = Lock()  # one adapter at a time hangs on the network
         self.network = Llama(model, VOCABULARY_SIZE)
         weights = {name: torch.from_numpy(w) for name, w in model.weights.items()}
-        self.network.load_state_dict(weights, strict=False)
+        self.network.load_state_dict(weights)
         self.network.requires_grad_(False)
 
     def adapt(
@@ -118,14 +152,30 @@ class Base:
         on_step: Callable[[Step], object] = lambda step: None,
         start: Adapter | None = None,
     ) -> Adapted:
-        """Train an adapter on examples and merge it into a copy of the weights."""
+        """Train an adapter on examples and merge it into a copy of the weights.
+
+        Parameters
+        ----------
+        examples : Examples
+            See `tts_lab.ttt.examples`.
+        recipe : Recipe, optional
+        seed : int
+            Of the adapter's start and the examples' order.
+        cancel : threading.Event, optional
+            When it is set, training ends after the step that is going on.
+        on_step : callable
+            Gets each `Step`; what it raises ends the training.
+        start : Adapter, optional
+            To go on with; a fresh one by default.
+        """
         training = self.steps(examples, recipe, seed=seed, cancel=cancel, start=start)
         while True:
             try:
-                on_step(next(training))
+                step = next(training)
             except StopIteration as end:
                 adapted: Adapted = end.value
                 return adapted
+            on_step(step)
 
     def adapter(self, recipe: Recipe, *, seed: int = 0) -> Adapter:
         """A fresh adapter, which changes nothing yet."""
@@ -164,9 +214,9 @@ class Base:
             share = _rate(number, len(batches))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.learning_rate * share
-            with adapter.attached():
+            with self._turn, adapter.attached():
                 losses.append(self._step(optimiser, examples, rows))
-            tokens = int((examples.inputs[rows] > 0).sum()) + len(rows)
+            tokens = int(examples.lengths[rows].sum())
             read += tokens
             seconds += perf_counter() - began
             yield Step(number + 1, len(batches), losses[-1], tokens)
@@ -187,13 +237,22 @@ class Base:
 
 
 def merged(model: Model, adapter: Adapter) -> Model:
-    """A copy of the model with the adapter's changes added to its weights."""
+    """A copy of the model with the adapter's changes added to its weights.
+
+    Its name and fingerprint are its own, so no bank takes its samples for the model's.
+    """
     changes = adapter.changes()
+    digest = blake2b(model.fingerprint.encode(), digest_size=16)
+    for name in sorted(changes):
+        digest.update(changes[name].tobytes())
     weights = {
         name: weight + changes[name] if name in changes else weight
         for name, weight in model.weights.items()
     }
-    return replace(model, name=f"{model.name} adapted", weights=weights)
+    return replace(
+        model, name=f"{model.name} adapted", fingerprint=digest.hexdigest(),
+        weights=weights,
+    )  # fmt: skip
 
 
 def _batches(examples: int, recipe: Recipe, seed: int) -> list[list[int]]:

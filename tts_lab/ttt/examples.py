@@ -28,13 +28,18 @@ class Examples:
     Attributes
     ----------
     inputs, targets : (examples, length) int arrays
-    tokens : int
-        Without the padding.
+    lengths : (examples,) int array
+        Tokens of each, from the first to the one that ends it, without padding.
     """
 
     inputs: NDArray[np.int64]
     targets: NDArray[np.int64]
-    tokens: int
+    lengths: NDArray[np.int64]
+
+    @property
+    def tokens(self) -> int:
+        """Of all examples."""
+        return int(self.lengths.sum())
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -177,11 +182,20 @@ def _padded(pieces: Sequence[tuple[bytes, str]]) -> Examples:
         taught = np.frombuffer(marks.encode(), np.uint8) == ord("1")
         inputs[i, : len(ids) - 1] = ids[:-1]
         targets[i, : len(ids) - 1] = np.where(taught[1:], ids[1:], -1)
-    return Examples(inputs, targets, sum(len(tokens) for tokens, _ in pieces))
+    lengths = np.array([len(tokens) for tokens, _ in pieces], np.int64)
+    return Examples(inputs, targets, lengths)
 
 
 def joined(sets: Sequence[Examples]) -> Examples:
-    """The examples of several tasks as one set."""
+    """The examples of several tasks as one set.
+
+    Raises
+    ------
+    ValueError
+        For no tasks.
+    """
+    if not sets:
+        raise ValueError("no tasks to join; accepted is 1 or more")
     longest = max(one.inputs.shape[1] for one in sets)
 
     def stacked(name: str, fill: int) -> NDArray[np.int64]:
@@ -191,6 +205,5 @@ def joined(sets: Sequence[Examples]) -> Examples:
             for part in parts
         ])  # fmt: skip
 
-    return Examples(
-        stacked("inputs", 0), stacked("targets", -1), sum(one.tokens for one in sets)
-    )
+    lengths = np.concatenate([one.lengths for one in sets])
+    return Examples(stacked("inputs", 0), stacked("targets", -1), lengths)

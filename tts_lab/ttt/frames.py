@@ -58,7 +58,7 @@ class Plan:
     Examples
     --------
     >>> Plan("rotate", epochs=3).steps
-    24
+    48
     >>> Plan("rotate", rank=0)
     Traceback (most recent call last):
         ...
@@ -204,7 +204,7 @@ class Frame:
         """2 N for each token of the answers and their prompts."""
         return 2.0 * self.parameters * (self.prompt_tokens + self.generated_tokens)
 
-    def votes(self) -> Ballot:
+    def votes(self) -> Ballot[Row]:
         """Both stages of the vote; empty before there are answers."""
         sides = self.plan.sides()[: len(self.answers)]
         names = [view.name for view in sides]

@@ -41,7 +41,7 @@ class Adapter(nn.Module):
     Raises
     ------
     ValueError
-        For a rank below 1 or an unknown target.
+        For a rank below 1, an unknown target, or a model that has none of them.
     """
 
     def __init__(
@@ -67,15 +67,16 @@ class Adapter(nn.Module):
             for name, layer in model.named_modules()
             if isinstance(layer, nn.Linear) and name.rpartition(".")[2] in targets
         }
+        if not self.layers:
+            raise ValueError(f"the model has no linear layer named {list(targets)!r}")
         source = torch.Generator().manual_seed(seed)
         self.down = nn.ParameterList()
         self.up = nn.ParameterList()
         for layer in self.layers.values():
             wide, tall = layer.in_features, layer.out_features
             start = torch.randn(rank, wide, generator=source) / math.sqrt(wide)
-            self.down.append(nn.Parameter(start.to(layer.weight.device)))
-            self.up.append(nn.Parameter(torch.zeros_like(layer.weight[:, :1]).expand(
-                tall, rank).clone()))  # fmt: skip
+            self.down.append(nn.Parameter(start.to(layer.weight)))
+            self.up.append(nn.Parameter(layer.weight.new_zeros(tall, rank)))
 
     @property
     def size(self) -> int:

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from tts_lab.ladder.compiled import ensure
 from tts_lab.ladder.engine import Engine
 from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.rows import Request, row_keys
@@ -65,8 +66,15 @@ def predict(
     views : sequence of View
         One only leaves nothing to vote on.
     threads : int, optional
+
+    Raises
+    ------
+    ValueError
+        For a prompt that is no grid task, or no view.
     """
     demonstrations, row = grids.parse(problem.prompt)
+    if not views:
+        raise ValueError("views is empty; accepted is one view or more")
     prefixes = []
     for view in views:
         shown, asked = view.task(demonstrations, row)
@@ -77,12 +85,14 @@ def predict(
     ]
     texts = [""] * len(views)
     counts = np.zeros(len(views), np.int64)
+    ensure()
     began = perf_counter()
     for written in Engine(model, threads=threads).write(requests):
-        for number, tokens, count in zip(
-            written.request.tolist(), written.tokens, written.count, strict=True
-        ):
-            texts[number] = decode(tokens)
+        for number, tokens, count, ended in zip(
+            written.request.tolist(), written.tokens, written.count, written.ended,
+            strict=True,
+        ):  # fmt: skip
+            texts[number] = decode(tokens) if ended else ""
             counts[number] = int(count)
     seen = []
     for view, text in zip(views, texts, strict=True):

@@ -33,11 +33,11 @@ def shipped(path: Path = SHIPPED) -> dict[str, Frame]:
 
 def record(
     policy: str | Model = POLICY,
-    plans: Iterable[Plan] = PLANS,
+    plans: Iterable[Plan] | None = None,
     *,
     on_frame: Callable[[Frame], object] = lambda last: None,
 ) -> list[Frame]:
-    """Adapt a policy to one task after another; the last frame of each.
+    """Adapt a policy to one task after another, `PLANS` by default; the last frames.
 
     Each is also handed to `on_frame` as soon as there is one.
 
@@ -48,7 +48,7 @@ def record(
     """
     model = base(policy)
     found = []
-    for plan in plans:
+    for plan in PLANS if plans is None else plans:
         *_, last = watch(model, plan)
         found.append(last)
         on_frame(last)

@@ -79,9 +79,7 @@ def permuted(view: View, demonstrations: int, rng: Random) -> View:
     return View(view.reverse, colours, order)
 
 
-def views(
-    demonstrations: int, *, permutations: int = 2, seed: int = 0, turned: bool = True
-) -> list[View]:
+def views(demonstrations: int, *, permutations: int = 2, seed: int = 0) -> list[View]:
     """The sides to look from: each transformation plain, and with permutations.
 
     Parameters
@@ -91,8 +89,6 @@ def views(
     permutations : int
         Of colours and demonstrations, for each transformation.
     seed : int
-    turned : bool
-        False leaves out the transformations and permutes only the demonstrations.
 
     Examples
     --------
@@ -100,12 +96,6 @@ def views(
     ['identity', 'identity', 'reverse', 'reverse']
     """
     rng = Random(seed)
-    if not turned:
-        shuffled = [
-            View(order=tuple(rng.sample(range(demonstrations), demonstrations)))
-            for _ in range(permutations)
-        ]
-        return [IDENTITY, *shuffled]
     found = []
     for side in (IDENTITY, View(reverse=True)):
         found.append(side)

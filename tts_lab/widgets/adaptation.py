@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from tts_lab import ladder
 from tts_lab.figures import grids as pictures
 from tts_lab.ladder.compiled import ensure
 from tts_lab.ladder.model_folder import Model
@@ -57,8 +58,8 @@ class Adaptation(Running):
     Raises
     ------
     ValueError
-        For a setting out of range, or a family that is not recorded; the message
-        quotes it and says what is accepted.
+        For a setting out of range, an unknown policy, or a family that is not
+        recorded; the message quotes it and says what is accepted.
 
     Examples
     --------
@@ -85,11 +86,14 @@ class Adaptation(Running):
         if recorded is not False:
             self._recorded = shipped() if recorded is True else recorded
         plan = Plan(**options)
-        if self._recorded is not None and plan.family not in self._recorded:
-            raise ValueError(
-                f"family {plan.family!r} is not recorded; recorded are "
-                f"{list(self._recorded)}. To train on any: {PIP}"
-            )
+        if self._recorded is not None:
+            if plan.family not in self._recorded:
+                raise ValueError(
+                    f"family {plan.family!r} is not recorded; recorded are "
+                    f"{list(self._recorded)}. To train on any: {PIP}"
+                )
+        elif not isinstance(policy, Model):
+            ladder.folder(policy)
         self._policy = policy
         self._base: Base | None = None
         self._drawing = RLock()
@@ -106,21 +110,13 @@ class Adaptation(Running):
         self.votes = widgets.HTML()
         style = widgets.HTML(f"<style>{STYLE}</style>")
         style.add_class("tts-style")
-        rows = [
-            widgets.HBox([left, right])
-            for left, right in (
-                (self.task, self.loss),
-                (self.guesses, self.pieces),
-                (self.answers, self.votes),
-            )
-        ]
-        for row in rows:
-            row.add_class("tts-pair")
-        for row in rows[1:]:
-            row.add_class("tts-even")
+        training = widgets.HBox([self.guesses, self.loss])
+        answering = widgets.HBox([self.answers, self.votes])
+        for pair in (training, answering):
+            pair.add_class("tts-pair")
         super().__init__(
             [style, controls.box, controls.parts, controls.buttons, self.source,
-             self.status_line, self.tiles, *rows],
+             self.status_line, self.tiles, self.task, training, self.pieces, answering],
             "tts-adaptation",
         )  # fmt: skip
         controls.run.on_click(lambda _: self.run())

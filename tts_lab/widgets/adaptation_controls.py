@@ -74,7 +74,7 @@ class AdaptationControls:
             for name, (words, tip) in SWITCHES.items()
         }  # fmt: skip
         self._plan = plan
-        columns = "repeat(auto-fit, minmax(250px, 1fr))"
+        columns = "repeat(auto-fit, minmax(290px, 1fr))"
         self.box = widgets.GridBox(
             [self.family, self.number, self.epochs, self.rate, self.rank],
             layout=widgets.Layout(grid_template_columns=columns, grid_gap="0 12px"),

@@ -17,7 +17,6 @@ def status_words(state: Status, frame: Frame | None, *, recorded: bool = False) 
     >>> status_words(Status(), None)
     'Ready. Press Run: an adapter is trained on this task, on this machine.'
     """
-    verb = "played" if recorded else "trained"
     if state.phase == "idle" and recorded:
         return "Ready. Press Play to see the recorded run."
     if state.phase == "idle":
@@ -33,8 +32,8 @@ def status_words(state: Status, frame: Frame | None, *, recorded: bool = False) 
         kept = "" if recorded else "; the policy is what it was"
         return f"Cancelled after {steps} steps{kept}."
     if recorded:
-        return f"Done: all {steps} steps of the recorded run {verb}."
-    return f"Done in {state.seconds:.1f} s: {steps} steps {verb}. {verdict(frame)}"
+        return f"Done: {steps} recorded steps played. {verdict(frame)}"
+    return f"Done in {state.seconds:.1f} s: {steps} steps trained. {verdict(frame)}"
 
 
 def status(state: Status, frame: Frame | None, *, recorded: bool = False) -> str:
@@ -125,7 +124,7 @@ def votes(frame: Frame | None) -> str:
     for row, letter in letters.items():
         first = "".join(f"<td>{found.each[name].get(row, 0)}</td>" for name in names)
         place = found.answers.index(row) + 1 if row in found.answers else 0
-        said = {1: "1st answer", 2: "2nd answer"}.get(place, "")
+        said = {1: "1st", 2: "2nd"}.get(place, "")
         right = row == frame.truth
         mark = '<td class="tts-ok">✓ right</td>' if right else (
             '<td class="tts-no">✗ wrong</td>')  # fmt: skip

@@ -80,7 +80,7 @@ def _strip(one: Strip, left: int, y: int) -> tuple[str, int]:
 
 def _row(row: Row | None, x: int, y: int, wrong: Sequence[int]) -> str:
     if row is None:
-        return text(x, y + 14, "no row", "tts-said tts-bad")
+        return text(x, y + 14, "no row was written", "tts-said tts-bad")
     size = f'y="{y + 0.5}" width="{CELL - 1}" height="{CELL - 1}"'
     lefts = [x + i * CELL for i in range(len(row))]
     boxes = "".join(
