@@ -26,7 +26,7 @@ def control(answer: Answer, seed: int) -> Report:
     ends = "both limits are allowed lengths"
     given: list[tuple[list[float], float, float, str]] = [
         ([90, 100, 130], 80, 120, ""),
-        ([80, 120, 121, 79], 80, 120, ends),
+        ([80, 80, 120, 121, 79], 80, 120, ends),
         ([50, 50, 50, 90], 60, 100, ""),
         ([100, 200, 300, 400, 500], 150, 450, ""),
         ([100], 200, 300, ""),
