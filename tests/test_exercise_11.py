@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from wrong import JUNK, WrongAnswers, assert_reported, assert_told, mistakes
 
-from tts_lab.exercises import CheckFailed, bending, check, measuring, parsing, rethinking
+from tts_lab.exercises import (
+    CheckFailed,
+    bending,
+    check,
+    measuring,
+    parsing,
+    rethinking,
+)
 from tts_lab.problems import chains
 from tts_lab.proposers.scripted import Scripted
 from tts_lab.run import run
@@ -47,7 +54,7 @@ def only_judged(prompt, text):
 @wrong("read_thoughts", "an empty attempt is returned")
 def empty_ones(prompt, text):
     pairs = reading(prompt, text)
-    return pairs + [("", None)] if text.endswith("wait\n") else pairs
+    return [*pairs, ("", None)] if text.endswith("wait\n") else pairs
 
 
 @wrong("read_thoughts", "without `return`")
@@ -294,8 +301,9 @@ FORCINGS = [
         "the limit is reached",
     ),
     (
-        changed(go_on=lambda now, most, waits, done: (
-            done < waits and now.tokens < most)),
+        changed(
+            go_on=lambda now, most, waits, done: done < waits and now.tokens < most
+        ),
         "it was cut off",
     ),
     (
@@ -303,14 +311,20 @@ FORCINGS = [
         "with waits=0 no end is suppressed",
     ),
     (
-        changed(go_on=lambda now, most, waits, done: (
-            now.finished and waits and done <= waits and now.tokens < most)),
+        changed(
+            go_on=lambda now, most, waits, done: (
+                now.finished and waits and done <= waits and now.tokens < most
+            )
+        ),
         "once too often",
     ),
     (changed(go_on=lambda *given: False), "the end is not suppressed"),
     (
-        changed(go_on=lambda now, most, waits, done: (
-            now.finished and done < waits - 1 and now.tokens < most)),
+        changed(
+            go_on=lambda now, most, waits, done: (
+                now.finished and done < waits - 1 and now.tokens < most
+            )
+        ),
         "the end is not suppressed",
     ),
     (changed(go_on=always), "with waits=0 no end is suppressed"),
@@ -323,8 +337,9 @@ FORCINGS = [
         "the forced wait is counted",
     ),
     (
-        changed(parent=lambda problem, text, now: Trace(
-            problem, text, now.tokens, True)),
+        changed(
+            parent=lambda problem, text, now: Trace(problem, text, now.tokens, True)
+        ),
         "which has not ended",
     ),
     (
@@ -332,13 +347,17 @@ FORCINGS = [
         "thinking begins anew",
     ),
     (
-        changed(parent=lambda problem, text, now: Trace(
-            problem, "\nwait\n", now.tokens)),
+        changed(
+            parent=lambda problem, text, now: Trace(problem, "\nwait\n", now.tokens)
+        ),
         "what was thought is lost",
     ),
     (
-        changed(parent=lambda problem, text, now: Trace(
-            problem, text.partition("?")[0] + "wait\n", now.tokens)),
+        changed(
+            parent=lambda problem, text, now: Trace(
+                problem, text.partition("?")[0] + "wait\n", now.tokens
+            )
+        ),
         "the last check is cut away",
     ),
     (changed(read=lambda problem, text: text), "only its last whole attempt counts"),
@@ -415,7 +434,7 @@ def test_what_is_no_strategy(answer, cause):
 
 
 def test_a_forgotten_yield_is_told():
-    with pytest.raises(CheckFailed, match="a `yield` is missing|thinking ends"):
+    with pytest.raises(CheckFailed, match=r"a `yield` is missing|thinking ends"):
         check("budget_forcing", verifies_the_request)
 
 

@@ -45,7 +45,7 @@ def loss_mask(answer: Answer, seed: int) -> Report:
     """Check `loss_mask(prompt, trace)`: a 1 for each character that is learnt."""
     rng = random.Random(seed)
     alone = "without demonstrations only the answer is learnt"
-    given = [
+    given: list[tuple[list[Pair], Pair, str]] = [
         ([((1, 2), (2, 1)), ((3, 0), (0, 3))], ((4, 5), (5, 4)), ""),
         ([((1, 0, 0), (0, 0, 1))], ((2, 0, 0), (0, 0, 2)),
          "the first output is never learnt, also when it is the only one"),

@@ -6,6 +6,8 @@ curve bends at all: one that does not gets a bend too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tts_lab.bootstrap import FloatArray
@@ -111,6 +113,11 @@ _SLOPES = tuple(
 )
 
 
+_SCALES: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "log2": np.log2, "log": np.log, "log10": np.log10, "linear": np.array,
+}  # fmt: skip
+
+
 def bent(
     x: FloatArray,
     y: FloatArray,
@@ -125,9 +132,7 @@ def bent(
     On another `scale`; also at the `ends`; the best knot, or the worst; the lines
     `meet`, or are two of their own, both of which have the knot.
     """
-    logs = {"log2": np.log2, "log": np.log, "log10": np.log10, "linear": np.array}[
-        scale
-    ](x)
+    logs = _SCALES[scale](x)
     found = []
     for place in range(len(x)) if ends else range(1, len(x) - 1):
         knot = logs[place]

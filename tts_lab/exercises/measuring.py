@@ -106,8 +106,9 @@ _CONTROLS = tuple(
         ),
         (
             "this is in percent; wanted is a share, between 0 and 1",
-            lambda tokens, least, most: 100
-            * np.mean((tokens >= least) & (tokens <= most)),
+            lambda tokens, least, most: (
+                100 * np.mean((tokens >= least) & (tokens <= most))
+            ),
         ),
         (
             "this asks whether the mean length is as asked; ask it of each run",
@@ -160,8 +161,9 @@ _SLOPES = tuple(
         (
             "the differences are added up and then divided; each pair has its own "
             "slope, and wanted is the mean of these",
-            lambda x, y: sum(b for _, b in _pairs(x, y))
-            / sum(a for a, _ in _pairs(x, y)),
+            lambda x, y: (
+                sum(b for _, b in _pairs(x, y)) / sum(a for a, _ in _pairs(x, y))
+            ),
         ),
         (
             "the slope is upside down: accuracy for each token, not tokens for each "

@@ -113,8 +113,6 @@ def _ruled(**rule: Any) -> Answer:
     return lambda prompt, text: read(prompt, text, **rule)
 
 
-
-
 _READINGS = (
     Mistake(
         "behind a wait the problem is stated again: it is no part of the attempt, take "

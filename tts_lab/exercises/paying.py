@@ -26,9 +26,10 @@ def adaptation_flops(answer: Answer, seed: int) -> Report:
     names = ("parameters", "examples", "length", "epochs", "views", "prompt", "answer")
     given = [(1, 1, 1, 1, 0, 1, 1), (1, 0, 1, 1, 1, 10, 1), (10, 2, 3, 2, 2, 5, 3),
              (N, 64, 139, 2, 10, 155, 18), (N, 128, 139, 2, 1, 155, 18)]  # fmt: skip
-    given += [tuple(map(int, rng.integers(2, 60, 7))) for _ in range(3)]
+    every: list[tuple[int, ...]] = [*given]
+    every += [tuple(map(int, rng.integers(2, 60, 7))) for _ in range(3)]
     cases = [
-        Case(dict(zip(names, one, strict=True)), float(_bill(*one))) for one in given
+        Case(dict(zip(names, one, strict=True)), float(_bill(*one))) for one in every
     ]
     return grade("adaptation_flops", answer, cases, mistakes=_BILLS)
 
@@ -113,7 +114,8 @@ _BILLS = (
     Mistake(
         "the prompt is read once for all views: each view's prompt is another text",
         lambda parameters, examples, length, epochs, views, prompt, answer: (
-            parameters * (6 * examples * length * epochs + 2 * (prompt + views * answer))
+            parameters
+            * (6 * examples * length * epochs + 2 * (prompt + views * answer))
         ),
     ),
     Mistake(
@@ -152,8 +154,9 @@ _PURCHASES = (
     Mistake(
         "the prompt is paid for with every sample; it is read once, and all samples go "
         "on from there",
-        lambda flops, parameters, prompt, answer: flops
-        // (2 * parameters * (prompt + answer)),
+        lambda flops, parameters, prompt, answer: (
+            flops // (2 * parameters * (prompt + answer))
+        ),
     ),
     Mistake(
         "the prompt is free here: it has to be read once",

@@ -43,7 +43,8 @@ def turned_back(answer: Answer, seed: int) -> Report:
 def turned_task(answer: Answer, seed: int) -> Report:
     """Check `turned_task(demonstrations, row, reverse, colours, order)`."""
     rng = random.Random(seed)
-    pairs = [((1, 0, 0), (0, 0, 1)), ((2, 2, 0), (0, 2, 2)), ((3, 0, 3), (3, 0, 3))]
+    pairs: list[Pair] = [((1, 0, 0), (0, 0, 1)), ((2, 2, 0), (0, 2, 2)),
+                         ((3, 0, 3), (3, 0, 3))]  # fmt: skip
     given: list[tuple[list[Pair], Row, bool, Palette, Palette]] = [
         (pairs, (1, 2, 0), True, SAME, (0, 1, 2)),
         (pairs, (1, 2, 0), False, ROUND, (0, 1, 2)),
@@ -127,7 +128,9 @@ _THERE = (
     ),
     Mistake(
         "where the row is reversed its colours stay: both are done",
-        lambda row, reverse, colours: row[::-1] if reverse else _there(row, 0, colours),
+        lambda row, reverse, colours: (
+            row[::-1] if reverse else _there(row, False, colours)
+        ),
     ),
     Mistake(
         "the colours are exchanged twice",

@@ -129,9 +129,7 @@ _VOTES = (
         "identity found more often",
         _ruled(identity=False),
     ),
-    Mistake(
-        "of equal rows the last seen is ahead, not the first", _ruled(last=True)
-    ),
+    Mistake("of equal rows the last seen is ahead, not the first", _ruled(last=True)),
     Mistake(
         "of equal rows the last seen is ahead; before, the identity decides, and then "
         "the first seen",

@@ -46,7 +46,8 @@ class Talk:
 
     def __str__(self) -> str:
         cut = "" if self.room > LONG else f"; it can write {self.room} tokens"
-        return f"most={self.most}, waits={self.waits}; the model writes {self._said()}{cut}"
+        options = f"most={self.most}, waits={self.waits}"
+        return f"{options}; the model writes {self._said()}{cut}"
 
     def _said(self) -> str:
         return ", then ".join(show(piece) for piece in self.pieces[: self.waits + 1])
@@ -202,7 +203,8 @@ class Talk:
         if not self.over:
             raise Broken(
                 "thinking ends too early",
-                f"Verify after {self.now.tokens} tokens, {max(0, self.asked - 1)} waits",
+                f"Verify after {self.now.tokens} tokens, "
+                f"{max(0, self.asked - 1)} waits",
                 f"Propose, for {self.waits} ends are suppressed",
                 "the end is not suppressed: go on with '\\nwait\\n' behind it"
                 if self.asked
