@@ -111,8 +111,9 @@ def race(
     log_axis(axes, label)
     share_axis(axes, "share of problems answered right")
     axes.legend(frameon=False, loc="lower right", ncols=2)
-    budgets = ", ".join(map(str, dict.fromkeys(point.n for point in points)))
-    caption(figure, f"{points[0].problems} problems; n = {budgets}; bars: 95% interval")
+    different = list(dict.fromkeys(point.n for point in points))
+    budgets = f"n = {', '.join(map(str, different))}; " if len(different) < 9 else ""
+    caption(figure, f"{points[0].problems} problems; {budgets}bars: 95% interval")
     return figure
 
 
