@@ -23,7 +23,8 @@ from tts_lab.widgets import ThinkingExplorer
 first = lambda prompt, text, row, stream: AGAIN if text else RIGHT
 explorer = ThinkingExplorer(
     thoughts={{one: at_random(one, 5) for one in ("chains", "countdown")}},
-    policy=Scripted(first, seconds_per_chunk=0.4), typed="4+8", waits="all", limit=144,
+    policy=Scripted(first, seconds_per_chunk=0.4), typed="4+8", domain="chains",
+    waits="all", limit=144,
 )
 explorer
 """

@@ -82,6 +82,7 @@ def at_random(domain: str, seed: int, problems: int = 12) -> Thoughts:
 
 def explorer(**options) -> ThinkingExplorer:
     options = {"thoughts": {"chains": by_hand()}, "limit": 120} | options
+    options = {"domain": "chains"} | options
     return ThinkingExplorer(**{"policy": Scripted(TABLE), **options})
 
 

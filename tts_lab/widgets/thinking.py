@@ -82,8 +82,8 @@ class ThinkingExplorer(Running):
     def __init__(
         self,
         *,
-        domain: str = "chains",
-        limit: int = 256,
+        domain: str = "countdown",
+        limit: int = 512,
         waits: str | int = 1,
         cost: str = "tokens",
         policy: str | Path | Proposer = THINKER,

@@ -48,7 +48,7 @@ class Question:
     """
 
     kind: str = "chains"
-    level: int = 5
+    level: int = 3
     number: int = 1
     typed: str = ""
     temperature: float = 1.0
@@ -79,7 +79,7 @@ class Question:
         """All of it on one line.
 
         >>> Question().caption()
-        'chains level 5, problem 1, temperature 1, seed 0'
+        'chains level 3, problem 1, temperature 1, seed 0'
         """
         where = f"{self.kind} level {self.level}, problem {self.number}"
         if self.typed.strip():
