@@ -332,9 +332,9 @@ def test_the_first_wrong_line_is_marked_and_a_cut_one_is_not_judged():
     assert bare.words() == "✓ right, no check of its own"
 
 
-def test_a_countdown_that_misses_is_wrong_without_a_wrong_line():
+def test_a_countdown_that_misses_is_wrong_in_its_answer_line():
     [one] = attempts(Problem("countdown", "3 7>46\n", 1), "7*3=21|21\n#21\n?21 x")
-    assert [mark for mark, _ in one.lines] == ["✓", "✓"]
+    assert [mark for mark, _ in one.lines] == ["✓", "✗"]
     assert one.words() == "✗ wrong, its own check says x"
 
 

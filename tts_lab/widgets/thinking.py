@@ -17,9 +17,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from tts_lab import figures, models
-from tts_lab.figures.searches import Cost
 from tts_lab.grid.store import LEVELS
 from tts_lab.proposers import Proposer
+from tts_lab.race import Cost
 from tts_lab.run import run
 from tts_lab.strategies.thinking import Thinking, think
 from tts_lab.think import measured

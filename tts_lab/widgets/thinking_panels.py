@@ -107,8 +107,10 @@ class Attempt:
         """Each line with its mark: right, the first wrong one, or none."""
         every = self.text.split("\n")
         last = len(every) if self.whole else len(every) - 1  # a cut line is not judged
-        marks = ["✓" if i < self.sound else "✗" if i == self.sound else " "
-                 for i in range(last)]  # fmt: skip
+        known = self.sound
+        if self.whole and not self.right:
+            known = min(known, last - 1)  # a countdown that misses its target
+        marks = ["✓" if i < known else "✗" if i == known else " " for i in range(last)]
         return list(zip([*marks, *[" "] * (len(every) - last)], every, strict=True))
 
     def words(self) -> str:
@@ -218,9 +220,8 @@ def sentence(reading: Reading) -> str:
 
 def status(state: Status, live: Live | None, policy: str) -> str:
     """The status line; announced by screen readers when it changes."""
-    mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
     words = escape(status_words(state, live, policy))
-    name = " tts-failed" if state.phase == "failed" else ""
+    mark, name = ("⚠ ", " tts-failed") if state.phase == "failed" else ("", "")
     return f'<div class="tts-status{name}" role="status">{mark}{words}</div>'
 
 
