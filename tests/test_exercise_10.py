@@ -14,7 +14,6 @@ from tts_lab.exercises.grading import Case, Mistake
 from tts_lab.problems import grids
 from tts_lab.ttt import examples
 from tts_lab.ttt.views import View
-from tts_lab.ttt.vote import flat
 from tts_lab.ttt.vote import two_stage as right_vote
 
 NAMES = ("leave_one_out", "turned", "turned_back", "turned_task", "loss_mask",
@@ -310,7 +309,7 @@ def test_the_mask_is_that_of_pretraining_and_of_adapting():
 
 def test_a_vote_in_one_stage_is_another_vote():
     found = [("identity", (i,)) for i in range(4)] + [("reverse", (3,))]
-    assert flat(found) == [(3,), (0,)]
+    assert in_one_vote(found) == [(3,), (0,)]
     assert right_vote(found) == [(0,), (1,)]
 
 
