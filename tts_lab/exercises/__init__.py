@@ -12,8 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tts_lab.exercises import (
+    adapting,
     allocating,
     averaging,
+    bending,
     binning,
     chaining,
     choosing,
@@ -23,9 +25,14 @@ from tts_lab.exercises import (
     extrapolating,
     first_samples,
     fitting,
+    forcing,
     gaining,
     labelling,
+    measuring,
+    parsing,
+    paying,
     protocol,
+    rethinking,
     revising,
     reward_aware,
     saving,
@@ -34,6 +41,8 @@ from tts_lab.exercises import (
     spoiling,
     stopping_early,
     tail,
+    turning,
+    voting,
 )
 from tts_lab.exercises.report import CheckFailed, Report, show_in_notebook
 
@@ -76,6 +85,22 @@ _CHECKS: dict[str, Check] = {
     "reward_aware": reward_aware.reward_aware,
     "gain": gaining.gain,
     "shrinks": gaining.shrinks,
+    "leave_one_out": adapting.leave_one_out,
+    "turned": turning.turned,
+    "turned_back": turning.turned_back,
+    "turned_task": turning.turned_task,
+    "loss_mask": adapting.loss_mask,
+    "two_stage": voting.two_stage,
+    "adaptation_flops": paying.adaptation_flops,
+    "samples_bought": paying.samples_bought,
+    "read_thoughts": parsing.read_thoughts,
+    "budget_forcing": forcing.budget_forcing,
+    "control": measuring.control,
+    "scaling": measuring.scaling,
+    "performance": measuring.performance,
+    "log_slope": bending.log_slope,
+    "bend": bending.bend,
+    "thought_vote": rethinking.thought_vote,
 }
 
 

@@ -91,7 +91,8 @@ def token_scaling(
     log_axis(axes, "thinking tokens")
     share_axis(axes, "share answered right")
     name_lines(axes)
-    caption(figure, f"ours: {points[0].problems} problems; band: 95% interval")
+    counts = " and ".join(map(str, sorted({point.problems for point in points})))
+    caption(figure, f"ours: {counts} problems; band: 95% interval")
     return figure
 
 

@@ -110,7 +110,10 @@ def race(
         ]
     log_axis(axes, label)
     share_axis(axes, "share of problems answered right")
-    axes.legend(frameon=False, loc="lower right", ncols=2)
+    if len(axes.containers) > 4:  # they would lie on the lines
+        figure.legend(frameon=False, loc="outside upper center", ncols=4)
+    else:
+        axes.legend(frameon=False, loc="lower right", ncols=2)
     different = list(dict.fromkeys(point.n for point in points))
     budgets = f"n = {', '.join(map(str, different))}; " if len(different) < 9 else ""
     caption(figure, f"{points[0].problems} problems; {budgets}bars: 95% interval")

@@ -180,8 +180,8 @@ def measure(
         ]
         path.write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
         one = done[name]
-        say(
-            f"{name}: pass@2 {one.solved('held out').mean():.3f} held out, "
-            f"{one.solved('composition').mean():.3f} compositions, "
-            f"{np.mean(one.seconds):.1f} s a task"
-        )
+        shares = [
+            f"{one.solved(kind).mean():.3f} {kind}" for kind in dict.fromkeys(one.kind)
+        ]
+        seconds = np.mean(one.seconds)
+        say(f"{name}: pass@2 {', '.join(shares)}, {seconds:.1f} s a task")

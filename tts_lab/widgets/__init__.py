@@ -12,6 +12,7 @@ from tts_lab.widgets.lab import StrategyLab
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.race import StrategyRace
 from tts_lab.widgets.runner import Runner, Status, Task
+from tts_lab.widgets.thinking import ThinkingExplorer
 
 __all__ = [
     "Adaptation",
@@ -24,4 +25,5 @@ __all__ = [
     "StrategyLab",
     "StrategyRace",
     "Task",
+    "ThinkingExplorer",
 ]
