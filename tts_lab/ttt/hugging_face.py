@@ -20,10 +20,9 @@ from threading import Lock
 from typing import Any
 
 try:
-    from tts_lab.proposers import torch_models, torch_writer
-    from tts_lab.proposers.torch_cache import Prefixes
-    from tts_lab.proposers.torch_rows import Prefix, Reader, Row
+    from tts_lab.proposers import torch_models
     from tts_lab.ttt.adapt import Step
+    from tts_lab.ttt.text_answers import greedy
     from tts_lab.ttt.text_training import Piece, TextRecipe, Training, layers, train
 except ImportError as error:
     raise ImportError(
@@ -32,7 +31,8 @@ except ImportError as error:
     ) from error
 
 from tts_lab import formats
-from tts_lab.proposers import checkpoints
+from tts_lab.ledger import Ledger
+from tts_lab.proposers import Size, checkpoints
 from tts_lab.proposers.texts import Texts
 from tts_lab.ttt.text_tasks import (
     Augmentations,
@@ -45,8 +45,6 @@ from tts_lab.ttt.text_tasks import (
 )
 from tts_lab.ttt.vote import two_stage
 
-ROWS = 16  # answers written side by side
-
 
 @dataclass(frozen=True)
 class TextPrediction:
@@ -58,16 +56,21 @@ class TextPrediction:
         The two that count, best first; fewer when fewer were found.
     seen : tuple of (TextView, str or None)
         Each view's answer, turned back; None where there is none.
-    prompt_tokens, generated_tokens : int
-    flops : float
-        2 N a token.
+    ledger : Ledger
+        Of the answering.
     """
 
     answers: tuple[str, ...]
     seen: tuple[tuple[TextView, str | None], ...]
-    prompt_tokens: int
-    generated_tokens: int
-    flops: float
+    ledger: Ledger
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.ledger.prompt_tokens
+
+    @property
+    def generated_tokens(self) -> int:
+        return self.ledger.generated_tokens
 
 
 class HuggingFace:
@@ -82,8 +85,8 @@ class HuggingFace:
 
     Attributes
     ----------
-    parameters : int
-        Of the model, shared ones counted once.
+    size : Size
+        Of the model without adapter, shared parameters counted once; for ledgers.
 
     Raises
     ------
@@ -112,7 +115,12 @@ class HuggingFace:
         self.name = name
         self.model, self.tokenizer = model, tokenizer
         self.format = format or TaskFormat()
-        self.parameters = sum(weight.numel() for weight in model.parameters())
+        config = model.config.get_text_config()
+        self.size = Size(
+            sum(weight.numel() for weight in model.parameters()),
+            config.num_hidden_layers,
+            config.hidden_size,
+        )
 
     @contextmanager
     def adapted(
@@ -200,35 +208,35 @@ class HuggingFace:
         Raises
         ------
         ValueError
-            For a prompt that leaves no room in the model's context, or has characters
-            that the tokenizer lacks.
+            For a prompt that leaves no room in the model's context or has characters
+            that the tokenizer lacks, or a `max_tokens` below 1.
         """
         sides = text_views(
             len(demonstrations), augmentations, permutations=permutations, seed=seed
         )
-        prefixes = [
-            self._prefix(number, view, demonstrations, question, max_tokens)
-            for number, view in enumerate(sides)
+        prompts = [
+            self.format.prompt(view.pairs(demonstrations), view.forward(question))
+            for view in sides
         ]
-        rows = self._written(prefixes, cancel)
-        seen = []
-        for number, view in enumerate(sides):
-            row = rows.get(number)
-            answer = None if row is None else self._read(row)
-            seen.append((view, None if answer is None else view.back(answer)))
-        read = sum(len(prefix.ids) for prefix in prefixes)
-        written = sum(len(row.tokens) for row in rows.values())
-        return TextPrediction(
-            tuple(two_stage([(view.name, answer) for view, answer in seen])),
-            tuple(seen), read, written, 2.0 * self.parameters * (read + written),
+        texts, ledger = greedy(
+            self._loaded, self._texts, prompts, stop=self.format.stop,
+            max_tokens=max_tokens, cancel=cancel,
         )  # fmt: skip
+        found = [None if text is None else self.format.read(text) for text in texts]
+        seen = tuple(
+            (view, None if answer is None else view.back(answer))
+            for view, answer in zip(sides, found, strict=True)
+        )
+        answers = two_stage([(view.name, answer) for view, answer in seen])
+        return TextPrediction(tuple(answers), seen, ledger)
 
     def _piece(self, example: TextExample) -> Piece:
         """Token ids, and whether the loss is taken of each."""
         self._texts.encode(example.text)  # an error for characters without a token
         found = self.tokenizer(
-            example.text, add_special_tokens=False, return_offsets_mapping=True
-        )
+            example.text, add_special_tokens=False, return_offsets_mapping=True,
+            verbose=False,
+        )  # fmt: skip
         front = list(self._texts.encode(""))
         taught = [
             any(begin < last and first < end for first, last in example.spans)
@@ -241,62 +249,6 @@ class HuggingFace:
                 f"{self.name} reads 1 to {self._loaded.context}"
             )
         return ids, [False] * len(front) + taught + [True]
-
-    def _prefix(
-        self,
-        number: int,
-        view: TextView,
-        demonstrations: Sequence[TextPair],
-        question: str,
-        max_tokens: int,
-    ) -> Prefix:
-        prompt = self.format.prompt(view.pairs(demonstrations), view.forward(question))
-        ids = self._texts.encode(prompt)
-        room = self._loaded.context - len(ids)
-        if room < 1:
-            raise ValueError(
-                f"a prompt of {len(ids)} tokens ({prompt[:60]!r}...): {self.name} "
-                f"reads 1 to {self._loaded.context - 1}"
-            )
-        return Prefix(
-            job=number, ids=ids, stream=0, rows=range(1), temperature=0.0,
-            limit=min(room, max_tokens), keep=False,
-        )  # fmt: skip
-
-    def _written(
-        self, prefixes: Sequence[Prefix], cancel: Flag | None
-    ) -> dict[int, Row]:
-        """The finished rows, by the number of their prefix."""
-        reader = Reader(
-            self.model, layers=self._loaded.layers, ends=self._loaded.ends,
-            prefixes=Prefixes(0),  # what one adapter computed is nothing to another
-        )  # fmt: skip
-        training = self.model.training
-        self.model.eval()
-        try:
-            found: dict[int, Row] = {}
-            for done, _ in torch_writer.write(
-                reader, prefixes, batch=ROWS, stops=self._stops,
-                stopped=lambda: cancel is not None and cancel.is_set(),
-            ):  # fmt: skip
-                for row in done:
-                    del row.prefix.open[row.number]
-                    found[row.prefix.job] = row
-            return found
-        finally:
-            self.model.train(training)
-
-    def _stops(self, row: Row) -> bool:
-        return bool(self.format.stop) and self.format.stop in self._text(row)
-
-    def _text(self, row: Row) -> str:
-        tokens = row.tokens[:-1] if row.ended else row.tokens
-        return self._texts.decode(row.prefix.ids, tokens)
-
-    def _read(self, row: Row) -> str | None:
-        if not (row.ended or self._stops(row)):
-            return None
-        return self.format.read(self._text(row))
 
 
 def load(

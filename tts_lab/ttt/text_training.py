@@ -6,6 +6,7 @@ and weights are what they were; no weight but the layers' own is written to.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional as F
 
+from tts_lab.ledger import Ledger
 from tts_lab.ttt.adapt import Step, batched, rate
 from tts_lab.ttt.lora import TARGETS
 
@@ -95,6 +97,11 @@ class Training:
     complete: bool
     adapter: int
 
+    @property
+    def ledger(self) -> Ledger:
+        """Of the training; add it to an answer's."""
+        return Ledger(training_tokens=self.tokens, seconds=self.seconds)
+
 
 @contextmanager
 def layers(model: Any, recipe: TextRecipe, *, seed: int) -> Iterator[list[Any]]:
@@ -113,14 +120,15 @@ def layers(model: Any, recipe: TextRecipe, *, seed: int) -> Iterator[list[Any]]:
     )  # fmt: skip
     flags = [(weight, weight.requires_grad) for weight in model.parameters()]
     children = [(module, dict(module._modules)) for module in model.modules()]
-    training, device = model.training, model.device
-    tuned = None
+    device, tuned = model.device, None
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            tuned = get_peft_model(model, config)
-        model.eval()  # no dropout: the same seed gives the same adapter
-        yield [weight for weight in model.parameters() if weight.requires_grad]
+            with warnings.catch_warnings():  # peft sets it right itself, and warns
+                warnings.filterwarnings("ignore", message="fan_in_fan_out is set")
+                tuned = get_peft_model(model, config)
+        with quiet(model):  # no dropout: the same seed gives the same adapter
+            yield [weight for weight in model.parameters() if weight.requires_grad]
     finally:
         if tuned is not None:
             tuned.unload()
@@ -128,9 +136,20 @@ def layers(model: Any, recipe: TextRecipe, *, seed: int) -> Iterator[list[Any]]:
             for module, before in children:
                 module._modules.update(before)
             vars(model).pop("peft_config", None)
-        model.train(training)
         for weight, flag in flags:
             weight.requires_grad_(flag)
+
+
+@contextmanager
+def quiet(model: Any) -> Iterator[None]:
+    """The model in evaluation mode, until the end of the block."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def train(
