@@ -58,14 +58,23 @@ class Recipe:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("rank", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r}; accepted is 1 or more"
-                )
-        for name in ("alpha", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r}; accepted is above 0")
+        check_recipe(self)
+
+
+def check_recipe(recipe: Any) -> None:
+    """Refuse numbers that no adapter can be trained with, whoever's recipe it is.
+
+    Raises
+    ------
+    ValueError
+        The message quotes the value.
+    """
+    for name in ("rank", "epochs", "batch"):
+        if getattr(recipe, name) < 1:
+            raise ValueError(f"{name}={getattr(recipe, name)!r}; accepted is 1 or more")
+    for name in ("alpha", "learning_rate"):
+        if not getattr(recipe, name) > 0:
+            raise ValueError(f"{name}={getattr(recipe, name)!r}; accepted is above 0")
 
 
 @dataclass(frozen=True)

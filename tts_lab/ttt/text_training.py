@@ -19,7 +19,7 @@ from peft import LoraConfig, get_peft_model
 from torch.nn import functional as F
 
 from tts_lab.ledger import Ledger
-from tts_lab.ttt.adapt import Step, batched, rate
+from tts_lab.ttt.adapt import Step, batched, check_recipe, rate
 from tts_lab.ttt.lora import TARGETS
 
 PADDED = -1  # a target that takes no loss
@@ -61,14 +61,7 @@ class TextRecipe:
     batch: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("rank", "epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r}; accepted is 1 or more"
-                )
-        for name in ("alpha", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)!r}; accepted is above 0")
+        check_recipe(self)
 
 
 @dataclass(frozen=True)
