@@ -114,6 +114,27 @@ def test_a_thinker_trains_and_has_a_card(tmp_path, monkeypatch):
     assert (tmp_path / "corpus").exists()
 
 
+@pytest.mark.hf
+def test_a_reviser_trains_on_data_that_is_kept(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from tts_lab.ladder import train
+    from tts_lab.revise import card, trajectories
+    from tts_lab.revise import train as reviser
+
+    monkeypatch.setattr(train, "TOKENS_PER_BATCH", 512)
+    monkeypatch.setattr(card, "KINDS", (("chains", 1),))
+    monkeypatch.setattr(card, "PROBLEMS", 2)
+    monkeypatch.setattr(trajectories, "PROBLEMS_AT_ONCE", 60)
+    recipe = reviser.Recipe("reviser-380k", "380k", 1_000, 500)
+    made = reviser.train(recipe, tmp_path)
+    assert "| chains level 1 |" in (made / "README.md").read_text()
+    [stored] = (tmp_path / "corpus").iterdir()
+    again = reviser.corpus(recipe, tmp_path / "corpus", lambda tokens: None)
+    assert again.taught is None
+    with np.load(stored) as parts:  # nothing in it is pickled
+        assert np.array_equal(parts["tokens"], again.tokens)
+
+
 def test_a_wrong_recipe_ends_with_one_line(capsys):
     pytest.importorskip("torch")
     assert main(["train-thinker", "nobody"]) == 2

@@ -12,20 +12,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tts_lab import ladder, measured, problems
+from tts_lab import ladder, measured
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.data import MIXTURE, Corpus
+from tts_lab.ladder.data import Corpus
 from tts_lab.ladder.rungs import IMPROVED, rung
 from tts_lab.proposers import Proposer
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
-from tts_lab.traces import Problem
+from tts_lab.tuning import TrainingProblems, tune
 from tts_lab.verifiers.exact import Exact
 
 SHIPPED = Path(__file__).parent / "data" / "improved.json"
@@ -114,14 +114,12 @@ def draw(
         What `tts_lab.ladder.train` reads.
     """
     rng = random.Random(seed)
-    kinds = list(MIXTURE)
-    streams = {k: problems.examples(*k, split="train", seed=seed + 3) for k in kinds}
+    source = TrainingProblems(seed + 3)
     pieces: list[bytes] = []
     answers: list[int] = []
     total = batch = 0
     while total < n_tokens:
-        chosen = rng.choices(kinds, list(MIXTURE.values()), k=PROBLEMS_AT_ONCE)
-        some = [Problem(k[0], next(streams[k])[0], k[1]) for k in chosen]
+        some = [problem for problem, _ in source.draw(rng, PROBLEMS_AT_ONCE)]
         outcomes = run(
             partial(repeated_sampling, n=samples), some, proposer=policy,
             verifier=Exact(), seed=seed + batch,
@@ -158,38 +156,16 @@ def train(
     on_data: Callable[[int], None] = lambda tokens: None,
     on_progress: Callable[..., None] = lambda progress: None,
 ) -> Path:
-    """Tune the rung (needs torch); returns its folder, a Hugging Face checkpoint.
-
-    A finished one is not made again.
-    """
-    from safetensors.torch import load_file
-
-    from tts_lab.ladder import checkpoint
-    from tts_lab.ladder.train import Run
-
-    target = folder / recipe.name
-    if target.exists():
-        return target
-    data = draw(
-        ladder.load(recipe.base), recipe.tokens + 100_000, checked=recipe.checked,
-        samples=recipe.samples, keep=recipe.keep, seed=recipe.seed,
-        on_progress=on_data,
+    """Tune the rung (needs torch); see `tts_lab.tuning.tune`."""
+    return tune(
+        replace(IMPROVED[NAME], name=recipe.name), recipe,
+        lambda: draw(
+            ladder.load(recipe.base), recipe.tokens + 100_000, checked=recipe.checked,
+            samples=recipe.samples, keep=recipe.keep, seed=recipe.seed,
+            on_progress=on_data,
+        ),
+        folder, decay=DECAY, card=_card, device=device, on_progress=on_progress,
     )  # fmt: skip
-    shape = replace(IMPROVED[NAME], name=recipe.name)
-    job = Run(shape, data, device, decay=DECAY)
-    weights = load_file(ladder.path(recipe.base) / "model.safetensors")
-    job.model.load_state_dict({k: w.float() for k, w in weights.items()}, strict=False)
-    job.until(recipe.tokens, recipe.tokens, on_progress)
-
-    def note(partial: Path) -> None:
-        record = asdict(job.progress) | asdict(recipe) | {
-            "parameters": shape.parameters, "learning_rate": shape.learning_rate,
-        }  # fmt: skip
-        (partial / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-        (partial / "README.md").write_text(_card(record))
-
-    checkpoint.save(job.model, shape, target, add=note)
-    return target
 
 
 def shipped() -> dict[tuple[str, str, int], measured.Measured]:
@@ -197,9 +173,11 @@ def shipped() -> dict[tuple[str, str, int], measured.Measured]:
     return {(one.rung, one.domain, one.level): one for one in measured.load(SHIPPED)}
 
 
-def _card(record: dict[str, object]) -> str:
+def _card(folder: Path) -> None:
+    """Write `README.md` from `training.json`."""
+    record = json.loads((folder / "training.json").read_text())
     kept = "right samples" if record["checked"] else "samples that nobody checked"
-    return "\n".join([
+    lines = [
         "---",
         "library_name: transformers",
         "tags: [test-time-scaling, self-improvement, arithmetic, countdown]",
@@ -220,7 +198,8 @@ def _card(record: dict[str, object]) -> str:
         "",
         "What it does to pass@1 and coverage: notebook 10.",
         "",
-    ])  # fmt: skip
+    ]
+    (folder / "README.md").write_text("\n".join(lines))
 
 
 def measure(

@@ -9,7 +9,7 @@ problems of the train split are used.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,11 +104,15 @@ def cached_corpus(
     """The same, kept in `folder` for the next run."""
     of = "" if domains == LADDER else f"{'-'.join(domains)}-"
     path = folder / f"corpus-{of}{seed}-{n_tokens}.npz"
+    return kept(path, lambda: corpus(n_tokens, seed=seed, domains=domains))
+
+
+def kept(path: Path, make: Callable[[], Corpus]) -> Corpus:
+    """The corpus of a file; made and written there when there is none."""
     if not path.exists():
-        made = corpus(n_tokens, seed=seed, domains=domains)
-        folder.mkdir(parents=True, exist_ok=True)
+        parts = {name: v for name, v in vars(make()).items() if v is not None}
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
-        parts = {name: value for name, value in vars(made).items() if value is not None}
         np.savez(partial, **parts)
         partial.replace(path)
     with np.load(path) as stored:

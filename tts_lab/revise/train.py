@@ -6,21 +6,19 @@ trajectories), then to revise (`trajectories`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from safetensors.torch import load_file
+from typing import TYPE_CHECKING
 
 from tts_lab import ladder
-from tts_lab.ladder import checkpoint
-from tts_lab.ladder.data import Corpus
-from tts_lab.ladder.rungs import REVISERS, rung
-from tts_lab.ladder.train import Progress, Run
+from tts_lab.ladder.data import Corpus, kept
+from tts_lab.ladder.rungs import REVISERS
 from tts_lab.revise import card, copying, trajectories
+from tts_lab.tuning import tune
+
+if TYPE_CHECKING:
+    from tts_lab.ladder.train import Progress
 
 DECAY = 0.7  # share of the tokens over which the learning rate falls to zero
 
@@ -83,23 +81,16 @@ def corpus(recipe: Recipe, folder: Path, on_progress: Callable[[int], None]) -> 
     key = (
         f"{recipe.base}-{recipe.contexts}-{recipe.seed}-{recipe.drawn}-{recipe.copied}"
     )
-    path = folder / f"trajectories-{key}.npz"
-    if not path.exists():
+
+    def make() -> Corpus:
         drawn = trajectories.draw(
-            ladder.load(recipe.base),
-            recipe.drawn + 100_000,
-            contexts=recipe.contexts,
-            seed=recipe.seed,
-            on_progress=on_progress,
-        )
+            ladder.load(recipe.base), recipe.drawn + 100_000,
+            contexts=recipe.contexts, seed=recipe.seed, on_progress=on_progress,
+        )  # fmt: skip
         copies = copying.draw(recipe.copied, seed=recipe.seed)
-        made = copying.mixed(copies, drawn, seed=recipe.seed)
-        folder.mkdir(parents=True, exist_ok=True)
-        partial_path = path.with_suffix(".partial.npz")
-        np.savez(partial_path, **vars(made))
-        partial_path.replace(path)
-    with np.load(path) as stored:
-        return Corpus(**{name: stored[name] for name in stored.files})
+        return copying.mixed(copies, drawn, seed=recipe.seed)
+
+    return kept(folder / f"trajectories-{key}.npz", make)
 
 
 def train(
@@ -110,27 +101,9 @@ def train(
     on_data: Callable[[int], None] = lambda tokens: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
-    """Tune the rung; returns its folder, a Hugging Face checkpoint with a model card.
-
-    A finished one is not made again.
-    """
-    target = folder / recipe.name
-    if target.exists():
-        return target
-    data = corpus(recipe, folder / "corpus", on_data)
-    shape = REVISERS[recipe.name]
-    run = Run(shape, data, device, decay=DECAY)
-    weights = load_file(ladder.path(recipe.base) / "model.safetensors")
-    run.model.load_state_dict({k: w.float() for k, w in weights.items()}, strict=False)
-    run.until(recipe.tokens, recipe.tokens, on_progress)
-    checkpoint.save(run.model, shape, target, add=partial(_note, run, recipe))
-    return target
-
-
-def _note(run: Run, recipe: Recipe, folder: Path) -> None:
-    record = asdict(run.progress) | asdict(recipe) | {
-        "parameters": rung(recipe.name).parameters,
-        "learning_rate": rung(recipe.name).learning_rate,
-    }  # fmt: skip
-    (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    card.write(folder)
+    """Tune the rung (needs torch); see `tts_lab.tuning.tune`."""
+    return tune(
+        REVISERS[recipe.name], recipe,
+        lambda: corpus(recipe, folder / "corpus", on_data), folder, decay=DECAY,
+        card=card.write, device=device, on_progress=on_progress,
+    )  # fmt: skip

@@ -17,15 +17,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tts_lab import problems
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.data import MIXTURE, Corpus
+from tts_lab.ladder.data import Corpus
 from tts_lab.ladder.rungs import CONTEXT
 from tts_lab.proposers import Proposer
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
 from tts_lab.strategies.revision import WINDOW, context
 from tts_lab.traces import Problem
+from tts_lab.tuning import TrainingProblems
 from tts_lab.verifiers.exact import Exact
 
 PROBLEMS_AT_ONCE = 1000
@@ -134,18 +134,13 @@ def draw(
             f"contexts is {contexts!r}; accepted are {list(get_args(Contexts))}"
         )
     rng = random.Random(seed)
-    kinds = list(MIXTURE)
-    streams = {k: problems.examples(*k, split="train", seed=seed + 1) for k in kinds}
+    source = TrainingProblems(seed + 1)
     pieces: list[bytes] = []
     answers: list[int] = []
     total = 0
     batch = 0
     while total < n_tokens:
-        chosen = rng.choices(kinds, list(MIXTURE.values()), k=PROBLEMS_AT_ONCE)
-        known = {}
-        for kind in chosen:
-            prompt, trace = next(streams[kind])
-            known[Problem(kind[0], prompt, kind[1])] = trace
+        known = dict(source.draw(rng, PROBLEMS_AT_ONCE))
         outcomes = run(
             partial(repeated_sampling, n=samples), list(known), proposer=policy,
             verifier=Exact(), seed=seed + batch,

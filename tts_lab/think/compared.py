@@ -23,7 +23,7 @@ from tts_lab.bootstrap import (
 from tts_lab.grid import store, tables
 from tts_lab.grid.store import Cost
 from tts_lab.ladder.rungs import rung
-from tts_lab.think.measured import LONGEST, Thoughts
+from tts_lab.think.measured import LONGEST, Thoughts, sequence_flops
 
 POLICY, VERIFIER, REVISER = "380k", "prm-a", "reviser-380k"
 
@@ -123,7 +123,8 @@ def parallel(domain: str, rule: str, *, rows: IntArray | None = None) -> list[Po
     table = tables.pools(POLICY, domain)[rule, judge]
     chosen = np.arange(len(pool.right)) if rows is None else rows
     written = pool.tokens.mean(axis=1)
-    one = _flops(_prompts(domain), pool.tokens).mean(axis=1)
+    prompts = _prompts(domain)[:, None]
+    one = sequence_flops(POLICY, prompts, pool.tokens).mean(axis=1)
     read = pool.read[judge].mean(axis=1) if judge else np.zeros(len(written))
     reading = store.flops(POLICY, 0 * written, judge or None, read)
     return [
@@ -165,7 +166,7 @@ def revisions(
     whole = next(one for one in shapes if one.chains == chains)
     prompts = _prompts(domain)[whole.rows]
     before = prompts[:, None, None] + whole.seen
-    cost = _flops(before, whole.tokens)
+    cost = sequence_flops(POLICY, before, whole.tokens)
     tokens = (whole.tokens + whole.seen).astype(np.float64)
     found = []
     for steps in (2**i for i in range(whole.steps.bit_length())):
@@ -213,15 +214,3 @@ def at_cost(points: Sequence[Point], budget: FloatArray, of: Cost) -> FloatArray
 def _prompts(domain: str) -> IntArray:
     """Tokens of each problem of the grid, BOS included."""
     return np.array([1 + len(one.prompt) for one in store.evaluated(domain)])
-
-
-def _flops(prompts: IntArray, tokens: IntArray) -> FloatArray:
-    """FLOPs of sequences, attention counted; prompts (P,) or as tokens."""
-    shape = rung(POLICY)
-    before = prompts if prompts.ndim == tokens.ndim else prompts[:, None]
-    total = before + tokens
-    context = total * (total + 1) / 2
-    cost: FloatArray = 2.0 * (
-        shape.parameters * total + 2 * shape.layers * shape.hidden * context
-    )
-    return cost

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -92,16 +93,10 @@ class Thoughts:
     def flops(self, limit: int | None = None, *, waits: int = 0) -> FloatArray:
         """(P, S) FLOPs of that thinking, attention over the context counted.
 
-        Brown et al. (2407.21787v3): 2 (N + 2 layers hidden context) for each token.
+        See `sequence_flops`.
         """
-        shape = rung(self.thinker)
         written = self.length(limit, waits=waits)
-        tokens = self.prompt[:, None] + written
-        context = tokens * (tokens + 1) / 2
-        cost: FloatArray = 2.0 * (
-            shape.parameters * tokens + 2 * shape.layers * shape.hidden * context
-        )
-        return cost
+        return sequence_flops(self.thinker, self.prompt[:, None], written)
 
     def _stop(self, waits: int) -> FloatArray:
         """Where a trace ends when the first so many ends are suppressed."""
@@ -111,6 +106,33 @@ class Thoughts:
             return self.tokens.astype(np.float64)
         stop: FloatArray = np.minimum(ordered[:, :, waits], self.tokens)
         return stop
+
+
+def sequence_flops(
+    policy: str, prompt: npt.NDArray[Any], tokens: npt.NDArray[Any]
+) -> FloatArray:
+    """FLOPs of reading prompts and writing so many tokens behind them.
+
+    Brown et al. (2407.21787v3): 2 (N + 2 layers hidden context) for each token.
+
+    Parameters
+    ----------
+    policy : str
+        A rung, or one tuned from it.
+    prompt, tokens : arrays that broadcast against each other
+
+    Examples
+    --------
+    >>> sequence_flops("27k", np.array([1]), np.array([0])).tolist()
+    [54848.0]
+    """
+    shape = rung(policy)
+    total = prompt + tokens
+    context = total * (total + 1) / 2
+    cost: FloatArray = 2.0 * (
+        shape.parameters * total + 2 * shape.layers * shape.hidden * context
+    )
+    return cost
 
 
 def of_thinking(problem: Problem, found: Thinking) -> list[tuple[int, bool, int, int]]:

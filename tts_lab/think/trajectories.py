@@ -15,15 +15,15 @@ from functools import partial
 
 import numpy as np
 
-from tts_lab import problems
 from tts_lab.ladder import tokenizer
-from tts_lab.ladder.data import MIXTURE, Corpus
+from tts_lab.ladder.data import Corpus
 from tts_lab.proposers import Proposer
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
 from tts_lab.strategies.thinking import WAIT
 from tts_lab.think.checks import check_line, sound
 from tts_lab.traces import Problem
+from tts_lab.tuning import TrainingProblems
 from tts_lab.verifiers.exact import Exact
 
 PROBLEMS_AT_ONCE = 1000
@@ -117,17 +117,12 @@ def draw(
         What `tts_lab.ladder.train` reads; `taught` marks what is learned.
     """
     rng = random.Random(seed)
-    kinds = list(MIXTURE)
-    streams = {k: problems.examples(*k, split="train", seed=seed + 2) for k in kinds}
+    source = TrainingProblems(seed + 2)
     made: list[tuple[bytes, str]] = []
     total = 0
     batch = 0
     while total < n_tokens:
-        chosen = rng.choices(kinds, list(MIXTURE.values()), k=PROBLEMS_AT_ONCE)
-        known = {}
-        for kind in chosen:
-            prompt, trace = next(streams[kind])
-            known[Problem(kind[0], prompt, kind[1])] = trace
+        known = dict(source.draw(rng, PROBLEMS_AT_ONCE))
         outcomes = run(
             partial(repeated_sampling, n=samples), list(known), proposer=policy,
             verifier=Exact(), seed=seed + batch,
