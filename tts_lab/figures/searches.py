@@ -111,7 +111,10 @@ def race(
     log_axis(axes, label)
     share_axis(axes, "share of problems answered right")
     if len(axes.containers) > 4:  # they would lie on the lines
-        figure.legend(frameon=False, loc="outside upper center", ncols=4)
+        axes.legend(
+            frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4,
+            fontsize=9.5,
+        )  # fmt: skip
     else:
         axes.legend(frameon=False, loc="lower right", ncols=2)
     different = list(dict.fromkeys(point.n for point in points))
