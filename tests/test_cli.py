@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tts_lab.cli import main
-from tts_lab.doctor import Finding, examine, report
 
 
 def test_sample_prints_judged_traces_and_their_cost(
@@ -64,22 +63,6 @@ def test_a_folder_without_a_model_is_refused(
 ) -> None:
     assert main(["sample", str(tmp_path)]) == 2
     assert "config.json" in capsys.readouterr().err
-
-
-def test_doctor_names_what_a_missing_backend_needs() -> None:
-    findings = {finding.what: finding for finding in examine()}
-    assert findings["rungs"].need == ""
-    assert {"Python", "cores", "engine", "torch", "vllm"} <= findings.keys()
-    for name in ("torch", "transformers", "vllm", "jupyterlab"):
-        missing = findings[name].found == "not installed"
-        assert missing == findings[name].need.startswith("pip install")
-
-
-def test_report_shows_the_cure() -> None:
-    text = report(
-        [Finding("vllm", "not installed", "pip install it"), Finding("a", "1")]
-    )
-    assert text == "vllm  not installed  ->  pip install it\na     1"
 
 
 def test_the_installed_command_answers() -> None:

@@ -1,7 +1,8 @@
 """The command `tts-lab`: doctor, sample, train, measure, compare, import and others.
 
 Every command ends with status 0, or with one line on standard error that quotes what
-was wrong and says what is accepted, and status 2.
+was wrong and says what is accepted, and status 2. `doctor` ends with 1 if it found
+trouble.
 """
 
 from __future__ import annotations
@@ -116,10 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _doctor(options: argparse.Namespace) -> None:
+def _doctor(options: argparse.Namespace) -> int:
     from tts_lab.doctor import examine, report
 
-    print(report(examine()))
+    findings = examine()
+    print(report(findings))
+    return int(any(finding.trouble for finding in findings))
 
 
 def _warmup(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ not hold here** when the whole interval lies on the other side, and otherwise it
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,15 +139,24 @@ def folder() -> Path:
 
 
 def record(verdict: Verdict, *, where: Path | None = None) -> Verdict:
-    """Keep a verdict for the scoreboard, in place of an earlier one; returns it."""
+    """Keep a verdict for the scoreboard, in place of an earlier one; returns it.
+
+    Where the folder cannot be written a warning says so, and the verdict stands.
+    """
     where = folder() if where is None else where
-    where.mkdir(parents=True, exist_ok=True)
     path = where / f"{verdict.claim}.json"
     partial = path.with_suffix(".partial")
-    partial.write_text(
-        json.dumps(asdict(verdict) | {"verdict": verdict.word}, indent=1) + "\n"
-    )
-    partial.replace(path)
+    content = json.dumps(asdict(verdict) | {"verdict": verdict.word}, indent=1)
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        partial.write_text(content + "\n")
+        partial.replace(path)
+    except OSError as error:
+        warnings.warn(
+            f"the verdict on {verdict.claim} is not kept for the scoreboard, "
+            f"{where} cannot be written: {error.strerror}; see tts-lab doctor",
+            stacklevel=2,
+        )
     return verdict
 
 

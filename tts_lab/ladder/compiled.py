@@ -2,13 +2,15 @@
 
 The code is kept in the user's cache folder under a name that is a hash of what was
 compiled and by what: another version, another processor or an edited kernel gets
-another folder, and a read-only installation does no harm.
+another folder, and a read-only installation does no harm. Where the cache folder
+cannot be written either, every start compiles again, and says so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,16 @@ def folder() -> Path:
     return user_cache_path("tts-lab") / f"kernels-{digest.hexdigest()[:16]}"
 
 
+def can_keep() -> bool:
+    """Whether machine code is kept; elsewhere every start compiles again."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder()):
+            return True
+    except OSError:
+        return is_cached()  # a read-only folder that somebody filled
+
+
 def is_cached() -> bool:
     """Whether machine code has been kept before."""
     return any(folder().glob("**/decode.advance*.nbc"))
@@ -48,7 +60,11 @@ def ensure(say: Callable[[str], object] | None = None) -> None:
     if not is_cached():
         if say is None:
             say = sys.stderr.write
-        say("tts_lab: compiling the engine, once on this machine (about 20 s) ...\n")
+        often = "once on this machine"
+        if not can_keep():
+            often = f"again at every start: {folder()} cannot be written, see "
+            often += "`tts-lab doctor`"
+        say(f"tts_lab: compiling the engine (about 20 s), {often} ...\n")
         _compile()
         say("tts_lab: compiled\n")
     else:

@@ -18,7 +18,7 @@ from tts_lab.ladder.kernels import PANEL, dots32, exp, matmul, row32
 
 # numba reads the cache folder when it decorates; ours must not become everybody's
 _folder, config.CACHE_DIR = config.CACHE_DIR, str(compiled.folder())
-_entry = njit(nogil=True, error_model="numpy", cache=True)
+_entry = njit(nogil=True, error_model="numpy", cache=compiled.can_keep())
 
 #: lets sums and maxima vectorise; their order then depends on the length alone
 _SUMS = {"contract", "reassoc", "nsz", "nnan"}
