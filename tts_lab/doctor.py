@@ -33,7 +33,7 @@ def examine() -> list[Finding]:
     """Look at versions, cores, the engine's machine code, rungs and backends."""
     from tts_lab import __version__, ladder
     from tts_lab.ladder.compiled import folder, is_cached
-    from tts_lab.ladder.engine import cores
+    from tts_lab.ladder.cores import cores
     from tts_lab.ladder.rungs import RUNGS, SPECIALISTS
 
     found = [
