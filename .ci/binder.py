@@ -29,7 +29,7 @@ from binder_memory import Watch, family, held
 from binder_start import compute
 
 LIMIT = 1 << 30
-CELL_SECONDS = 300
+CELL_SECONDS = 900
 FOLDERS = ("notebooks", "exercises/solutions")
 FIRST = "notebooks/00_start_here.ipynb"
 
