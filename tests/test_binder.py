@@ -158,6 +158,7 @@ def test_what_takes_too_much_is_killed_and_what_does_not_is_not(tools, mib):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="an image is of Linux")
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="runtime.txt: Python 3.11")
+@pytest.mark.timeout(2400)  # the machine may be busy, and the network slow
 def test_notebook_00_runs_in_what_binder_builds(repository, artifacts):
     command = [sys.executable, ".ci/binder.py", "--quick", FIRST]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
