@@ -23,6 +23,7 @@ help:
 	@echo "make render   run the notebooks again and store their outputs"
 	@echo "              ARGS=notebooks/00_start_here.ipynb renders only that one"
 	@echo "make bench    measure engine, driver, search; ARGS=--json keeps numbers"
+	@echo "make binder   every notebook in what Binder would build, within 1 GiB, no torch"
 	@echo "make clean    remove the environments and every cache of this folder"
 	@echo "Any of them:  PYTHON=/path/to/python3.12 chooses the interpreter."
 
@@ -93,9 +94,12 @@ bench: $(TEST)/.installed
 	@$(TEST)/bin/python benchmarks/driver.py
 	@$(TEST)/bin/python benchmarks/search.py
 
+binder: $(TEST)/.installed
+	@$(TEST)/bin/python .ci/binder.py $(ARGS)
+
 clean:
 	rm -rf $(LAB) $(TEST) $(VLLM) artifacts .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help lab test test-vllm vllm-suite lint format render bench clean
+.PHONY: help lab test test-vllm vllm-suite lint format render bench binder clean

@@ -27,7 +27,7 @@ _PAGE = "docs/troubleshooting.md"
 def examine() -> list[Finding]:
     """Look at versions, folders, Jupyter, the engine, rungs and backends."""
     from tts_lab import __version__
-    from tts_lab.ladder.engine import cores
+    from tts_lab.ladder.cores import cores
     from tts_lab.memory import free
 
     return [

@@ -10,7 +10,6 @@ depend neither on the batch, nor on block size, nor on the number of threads.
 from __future__ import annotations
 
 import math
-import os
 import queue
 import threading
 import time
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.arrays import Buffers, Cache, Floats, Slots
+from tts_lab.ladder.cores import cores
 from tts_lab.ladder.decode import advance, prefill
 from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.packed import new_buffers, new_cache, prepare
@@ -31,13 +31,6 @@ UNIT_ROWS = 1024
 PREFIX_BYTES = 32 << 20  # key-value cache of one unit's prefixes, at most (or one)
 PREFILL_TOKENS = 256  # of prompts read between two looks at `cancel`
 SLICE_SECONDS = 0.015  # of compiled code between two looks at `cancel`
-
-
-def cores() -> int:
-    """Processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Engine:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.arrays import Cache, Floats
 from tts_lab.ladder.compiled import ensure
+from tts_lab.ladder.cores import cores
 from tts_lab.ladder.decode import prefill
-from tts_lab.ladder.engine import PREFILL_TOKENS, cores
+from tts_lab.ladder.engine import PREFILL_TOKENS
 from tts_lab.ladder.model_folder import Model
 from tts_lab.ladder.packed import new_buffers, new_cache, prepare
 
