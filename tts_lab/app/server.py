@@ -38,7 +38,8 @@ class App(Voila):  # type: ignore[misc]
     def setup_template_dirs(self) -> None:
         """The package's template comes before the one that it extends."""
         super().setup_template_dirs()
-        self.template_paths = [str(FOLDER / "template"), *self.template_paths]
+        paths = getattr(self, "template_paths")  # noqa: B009, a trait of Voila's
+        self.template_paths = [str(FOLDER / "template"), *paths]
 
     def init_handlers(self) -> list[Any]:
         """Go from the address alone to the page that was asked for."""
@@ -101,6 +102,7 @@ def serve(
         auto_token=True,
         root_dir=str(FOLDER / "pages"),
         config_file_paths=[],
+        tornado_settings={"ws_ping_timeout": 30_000},  # ms; more is a warning
         log_level="ERROR",
     )
     app.initialize(
