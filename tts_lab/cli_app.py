@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from typing import Any
 
 from tts_lab.app import PAGES
@@ -29,8 +28,6 @@ def add(commands: Any) -> None:
 
 
 def _app(options: argparse.Namespace) -> None:
-    if importlib.util.find_spec("voila") is None:
-        raise ImportError('Voila is not installed: pip install "tts-lab[lab]"')
     from tts_lab.app.server import serve
 
     serve(

@@ -2,6 +2,7 @@
 
 Promises: pages and what they load come from this server alone; a token guards them, as
 JupyterLab's does; each open page has a kernel of its own, which ends with the page.
+What is wrong is said before Voila is imported.
 
 Not covered: Voila's configuration files. They are not read, so that the pages are the
 same everywhere.
@@ -12,51 +13,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import threading
-import webbrowser
-from typing import Any
-
-from tornado.web import RedirectHandler
-from traitlets import Unicode
-from voila.app import Voila
 
 from tts_lab.app import FOLDER, page_path
 
 THEMES = ("light", "dark")
-#: all that the pages need; other extensions of JupyterLab are made for Lab itself
-EXTENSIONS = (
-    "@jupyter-widgets/jupyterlab-manager",
-    "@voila-dashboards/widgets-manager8",
-)
-
-
-class App(Voila):  # type: ignore[misc]
-    """Voila with this package's pages and template, started by `serve`."""
-
-    page = Unicode("lab")
-
-    def setup_template_dirs(self) -> None:
-        """The package's template comes before the one that it extends."""
-        super().setup_template_dirs()
-        paths = getattr(self, "template_paths")  # noqa: B009, a trait of Voila's
-        self.template_paths = [str(FOLDER / "template"), *paths]
-
-    def init_handlers(self) -> list[Any]:
-        """Go from the address alone to the page that was asked for."""
-        start = (r"/", RedirectHandler, {"url": page_path(self.page), "permanent": 0})
-        return [start, *super().init_handlers()]
-
-    def listen(self) -> None:
-        """Say where the page is, and serve until interrupted."""
-        print(f"{self.page} runs at {self.display_url}", flush=True)
-        print("Stop it with Ctrl+C.", flush=True)
-        super().listen()
-
-    def launch_browser(self) -> None:
-        """Open the page in the user's browser; without one the address is enough."""
-        threading.Thread(
-            target=webbrowser.open, args=(self.display_url,), daemon=True
-        ).start()
 
 
 def serve(
@@ -88,11 +48,19 @@ def serve(
         For a page, a theme or a port that is none.
     OSError
         When the port is taken or not allowed, or the address is not this machine's.
+    ImportError
+        Without Voila.
     """
     page_path(page)
     if theme not in THEMES:
         raise ValueError(f"theme {theme!r} is unknown; there are {', '.join(THEMES)}")
     check_port(ip, port)
+    try:
+        from tts_lab.app.voila_app import EXTENSIONS, App
+    except ImportError as error:
+        raise ImportError(
+            f'the pages need Voila ({error}): pip install "tts-lab[lab]"'
+        ) from error
     app = App(
         page=page,
         ip=ip,
@@ -109,6 +77,9 @@ def serve(
         [
             "--template=lab",
             f"--theme={theme}",
+            # a window that closes ends its kernel; one that was lost, after a while
+            "--MappingKernelManager.cull_idle_timeout=600",
+            "--MappingKernelManager.cull_interval=60",
             *(f"--VoilaConfiguration.extension_allowlist={e}" for e in EXTENSIONS),
         ]
     )
