@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FIRST = tuple(f"{number:02}" for number in range(14))
 COLUMNS = 80
+SETUP = "setup()  # tts_lab is missing? See docs/front_ends.md"
 MACHINE_PATH = re.compile(r"/(home|root|work|tmp|Users)/")
 
 
@@ -69,6 +70,14 @@ def test_no_path_of_a_machine_is_stored(path):
     stored = json.dumps(json.loads(path.read_text(encoding="utf-8")), indent=0)
     lines = (line for line in stored.splitlines() if '"image/png"' not in line)
     assert [line for line in lines if MACHINE_PATH.search(line)] == []
+
+
+@pytest.mark.parametrize("path", ALL, ids=name)
+def test_its_first_cell_has_the_set_up_line(path):
+    lines = code_cells(path)[0].source.splitlines()
+    assert SETUP in lines
+    imported = lines.index("from tts_lab.notebook import setup")
+    assert imported < lines.index(SETUP)
 
 
 @pytest.mark.parametrize("path", EXECUTED, ids=name)

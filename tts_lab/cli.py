@@ -1,4 +1,4 @@
-"""The command `tts-lab`: doctor, sample, train, measure, compare, import and others.
+"""The command `tts-lab`: doctor, app, sample, train, measure, compare and others.
 
 Every command ends with status 0, or with one line on standard error that quotes what
 was wrong and says what is accepted, and status 2. `doctor` ends with 1 if it found
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab import __version__, cli_compare, cli_import, cli_tune
+from tts_lab import __version__, cli_app, cli_compare, cli_import, cli_tune
 from tts_lab.cli_tune import add_training, line, needs_torch
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what this machine has and lacks")
     doctor.set_defaults(run=_doctor)
+
+    cli_app.add(commands)
 
     warmup = commands.add_parser("warmup", help="compile the engine, once")
     warmup.set_defaults(run=_warmup)
