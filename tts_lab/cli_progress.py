@@ -32,7 +32,8 @@ def _progress(options: argparse.Namespace) -> None:
     elif not page.where:
         raise ValueError(page.note())
     elif options.yes or _agreed(page):
-        print(f"forgot {progress.reset()} checks")
+        number = progress.reset()
+        print(f"forgot {number} check{'s' * (number != 1)}")
     else:
         print("nothing was forgotten")
 

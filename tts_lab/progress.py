@@ -105,8 +105,8 @@ def show() -> Page:
     --------
     >>> import tts_lab.progress
     >>> page = tts_lab.progress.show()
-    >>> page.text().splitlines()[0]
-    'Progress · ... of 50 checks passed'
+    >>> page.text().splitlines()[0].endswith("of 50 checks passed")
+    True
 
     Raises
     ------

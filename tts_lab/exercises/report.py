@@ -94,11 +94,11 @@ class Report:
             for label, content in self.rows()
         )
         table = f"<table>{cells}</table>" if cells else ""
-        last = f"<br><small>{html.escape(self.progress)}</small>" * bool(self.progress)
+        last = f"<div>{html.escape(self.progress)}</div>" if self.progress else ""
         return (
             f'<div style="border-left:4px solid {colour};padding-left:0.8em">'
-            f"<b>{html.escape(self.title)}</b> · {html.escape(self.message)}{table}{last}"
-            "</div>"
+            f"<b>{html.escape(self.title)}</b> · {html.escape(self.message)}{table}"
+            f"{last}</div>"
         )
 
     def _ipython_display_(self) -> None:
