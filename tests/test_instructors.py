@@ -68,7 +68,7 @@ def test_the_exercises_with_their_minutes_and_points():
     for exercise, source in zip(EXERCISES, SOURCES, strict=True):
         checks, question = points(source)
         head = " ".join(cells(source)[0].source.split())
-        after = re.search(r"Comes after:?\*\*:? notebook (\d+)", head)
+        after = re.search(r"Comes after:\*\* notebook (\d+)", head)
         title = f"{exercise.number} · {exercise.title}"
         of = f"{sum(checks.values())} + {question}"
         expected.append((title, str(minutes(source)), of, after[1]))

@@ -124,7 +124,9 @@ class Page:
     def _row(self, exercise: Exercise) -> str:
         done, of = self.passed(exercise), len(exercise.checks)
         each = "<br>".join(
-            f"<code>{check}</code>: {self.state(check)}" for check in exercise.checks
+            f'<code>{check}</code>: <span style="white-space:nowrap">'
+            f"{self.state(check)}</span>"
+            for check in exercise.checks
         )
         return (
             f'<tr><th scope="row" {_CELL}>{exercise.number} · {exercise.title}</th>'
@@ -154,7 +156,8 @@ def _bar(done: int, of: int) -> str:
     """A picture of the words that follow it, so readers of the screen pass it over."""
     width, height = _SIZE
     return (
-        f'<svg width="{width}" height="{height}" aria-hidden="true">'
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'aria-hidden="true">'
         f'<rect x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" '
         'fill="none" stroke="currentColor"/>'
         f'<rect width="{width * done / of:g}" height="{height}" fill="#0072B2"/></svg>'
