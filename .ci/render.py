@@ -10,6 +10,7 @@ Python version, widget state and widget views (their text representation stays).
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -64,7 +65,7 @@ def render(path: Path) -> None:
         extra_arguments=["--log-level=ERROR"],
         timeout=CELL_TIMEOUT,
     )
-    client.execute()
+    client.execute(env=os.environ | {"TTS_LAB_PROGRESS": "off"})
     tidy(notebook)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)

@@ -127,7 +127,7 @@ def execute(path: Path, *, kernel: str = "python3", timeout: int = 300) -> None:
         store_widget_state=False,
         extra_arguments=["--log-level=ERROR"],
         timeout=timeout,
-    ).execute()
+    ).execute(env=os.environ | {"TTS_LAB_PROGRESS": "off"})
     notebook.metadata = nbformat.from_dict(METADATA)
     write(notebook, path)
 

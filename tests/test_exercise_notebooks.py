@@ -169,3 +169,15 @@ def test_a_failed_run_leaves_the_notebook_as_it_was(build, tmp_path):
         build.execute(path)
     assert path.read_bytes() == before
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_rendered_notebook_says_nothing_of_whose_progress_it_was(
+    build, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TTS_LAB_PROGRESS", str(tmp_path / "own"))
+    path = tmp_path / "one.ipynb"
+    source = 'import os\n\nos.environ["TTS_LAB_PROGRESS"]'
+    cells = [nbformat.v4.new_code_cell(source, id="only")]
+    build.write(nbformat.v4.new_notebook(cells=cells), path)
+    build.execute(path)
+    assert read(path).cells[0].outputs[0].data["text/plain"] == "'off'"

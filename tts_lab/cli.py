@@ -15,7 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_lab import __version__, cli_app, cli_compare, cli_import, cli_tune
+from tts_lab import (
+    __version__,
+    cli_app,
+    cli_compare,
+    cli_import,
+    cli_progress,
+    cli_tune,
+)
 from tts_lab.cli_tune import add_training, line, needs_torch
 
 if TYPE_CHECKING:
@@ -115,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--out", type=Path, help="write Markdown to this file")
     board.set_defaults(run=_scoreboard)
 
+    cli_progress.add(commands)
     cli_import.add(commands)
     return parser
 

@@ -2,15 +2,18 @@
 
 Promises: a right answer gives a `Report` that displays itself; a wrong one raises
 `CheckFailed`, so the same cell serves a learner and an automatic grader; a stub's
-NotImplementedError passes through untouched. The exercises themselves are notebooks
-in the repository's `exercises/` folder.
+NotImplementedError passes through untouched. What was tried and passed is kept for the
+progress page (`tts_lab.progress`), which never makes a check fail. The exercises
+themselves are notebooks in the repository's `exercises/` folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from tts_lab import progress
 from tts_lab.exercises import (
     adapting,
     allocating,
@@ -169,6 +172,7 @@ def check(name: str, answer: Callable[..., Any], *, seed: int = 0) -> Report:
             likely_cause="pass the function itself, without calling it: "
             f'`check("{name}", my_function)`',
         )
+    report = replace(report, progress=progress.keep(name, passed=report.passed))
     if not report.passed:
         show_in_notebook(report)
         raise CheckFailed(report)

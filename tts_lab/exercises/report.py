@@ -39,6 +39,8 @@ class Report:
         What usually goes wrong in this way; empty when it is not known.
     figure : matplotlib.figure.Figure or None
         The learner's curve beside the right one.
+    progress : str
+        A last line: how much of the exercise is done; often empty.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Report:
     expected: str = ""
     likely_cause: str = ""
     figure: Figure | None = field(default=None)
+    progress: str = ""
 
     @property
     def title(self) -> str:
@@ -78,6 +81,8 @@ class Report:
             parts = wrap(content, _WIDTH - 15, break_long_words=False) or [content]
             lines += [f"  {label:<13}{parts[0]}"]
             lines += [f"{'':<15}{part}" for part in parts[1:]]
+        if self.progress:
+            lines.append(f"  {self.progress}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -89,10 +94,11 @@ class Report:
             for label, content in self.rows()
         )
         table = f"<table>{cells}</table>" if cells else ""
+        last = f"<div>{html.escape(self.progress)}</div>" if self.progress else ""
         return (
             f'<div style="border-left:4px solid {colour};padding-left:0.8em">'
             f"<b>{html.escape(self.title)}</b> · {html.escape(self.message)}{table}"
-            "</div>"
+            f"{last}</div>"
         )
 
     def _ipython_display_(self) -> None:
