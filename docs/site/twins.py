@@ -47,7 +47,7 @@ def fold(words: str) -> str:
     """What is drawn, in a part of the page that opens."""
     return (
         '<details class="twin"><summary>The picture in words</summary>'
-        f"<pre>{escape(words)}</pre></details>"
+        f'<pre tabindex="0">{escape(words)}</pre></details>'
     )
 
 
