@@ -25,6 +25,7 @@ help:
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
 	@echo "              ARGS=notebooks/00_start_here.ipynb renders only that one"
+	@echo "make pictures  take those of the widgets that the notebooks store (Chromium)"
 	@echo "make docs     build the pages into $(PAGES)/html, offline, and check them"
 	@echo "make docs-links  ask the other sites that they link to (needs a network)"
 	@echo "make bench    measure engine, driver, search; ARGS=--json keeps numbers"
@@ -92,6 +93,10 @@ render: $(LAB)/.installed
 	@$(LAB)/bin/python exercises/build.py
 	@$(LAB)/bin/python .ci/render.py $(ARGS)
 
+pictures: $(TEST)/.installed
+	@$(TEST)/bin/tts-lab warmup
+	@$(TEST)/bin/python .ci/pictures.py $(ARGS)
+
 docs: $(DOCS)/.installed
 	@echo "==> building the pages from README, docs, notebooks and docstrings"
 	@$(DOCS)/bin/python -m sphinx -b html -c docs -d $(PAGES)/doctrees -j auto -q \
@@ -118,5 +123,5 @@ clean:
 	    .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help lab test test-vllm vllm-suite lint format render docs docs-links \
-    bench clean
+.PHONY: help lab test test-vllm vllm-suite lint format render pictures docs \
+    docs-links bench clean

@@ -5,22 +5,26 @@
 Without names it renders every notebook under `notebooks/` and
 `exercises/solutions/`. A notebook that fails keeps the outputs it had. What differs
 between two machines or two runs without meaning anything is left out: timings, the
-Python version, widget state and widget views (their text representation stays).
+Python version, widget state and widget views. Of a widget its text stays, and its
+figure or the picture that `.ci/pictures.py` took of it.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("notebooks", "exercises/solutions")
 CELL_TIMEOUT = 300  # seconds
+PICTURES = ROOT / "docs" / "widgets"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -34,8 +38,19 @@ def found() -> list[Path]:
     )
 
 
-def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Remove what does not belong in a committed notebook."""
+def show(output: nbformat.NotebookNode, path: Path) -> None:
+    """Put the picture of a widget, if there is one, and its words into an output."""
+    if not path.exists():
+        return
+    with Image.open(path) as picture:
+        words, (width, height) = picture.text["Description"], picture.size
+    png = b64encode(path.read_bytes()).decode()
+    output.data |= {"image/png": png, "text/plain": words}
+    output.metadata["image/png"] = {"width": width, "height": height}
+
+
+def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Remove what does not belong in a committed notebook; pictures for widgets."""
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -49,7 +64,9 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+            if output.get("data", {}).pop(WIDGET_VIEW, None):
+                variable = cell.source.split("\n")[-1]
+                show(output, PICTURES / f"{name}-{variable}.png")
 
 
 def render(path: Path) -> None:
@@ -65,7 +82,7 @@ def render(path: Path) -> None:
         timeout=CELL_TIMEOUT,
     )
     client.execute()
-    tidy(notebook)
+    tidy(notebook, path.stem)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
