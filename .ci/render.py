@@ -76,6 +76,7 @@ def render(path: Path) -> None:
         notebook,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
         extra_arguments=["--log-level=ERROR"],
