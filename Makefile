@@ -99,6 +99,7 @@ pictures: $(TEST)/.installed
 
 docs: $(DOCS)/.installed
 	@echo "==> building the pages from README, docs, notebooks and docstrings"
+	@rm -rf $(PAGES)/html
 	@$(DOCS)/bin/python -m sphinx -b html -c docs -d $(PAGES)/doctrees -j auto -q \
 	    -W --keep-going $(ARGS) . $(PAGES)/html
 	@$(DOCS)/bin/python docs/site/check.py $(PAGES)/html

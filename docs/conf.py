@@ -86,6 +86,7 @@ html_static_path = ["site/static"]
 html_extra_path = ["site/index.html"]
 html_css_files = ["course.css"]
 html_copy_source = False
+html_show_search_summary = False  # it would be fetched, which file:// forbids
 html_show_sphinx = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#005a8c"},

@@ -6,6 +6,7 @@ none of its packages.
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from base64 import b64decode
@@ -73,6 +74,30 @@ def test_relative_links_lead_somewhere(path):
         ):
             wrong.append(address)
     assert wrong == []
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of `tts_lab` that a notebook imports from."""
+    cells = nbformat.read(path, as_version=4).cells
+    code = [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
+    found = set()
+    for node in (node for tree in code for node in ast.walk(tree)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tts_lab"):
+            folder = ROOT / str(node.module).replace(".", "/")
+            for name in node.names:
+                below = folder / name.name
+                is_module = below.is_dir() or below.with_suffix(".py").exists()
+                found.add(f"{node.module}.{name.name}" if is_module else node.module)
+    return found
+
+
+def test_the_reference_has_every_module_that_notebooks_import():
+    pages = (ROOT / "docs" / "api").glob("*.md")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
+    described = set(re.findall(r"^\.\. automodule:: (.+)$", text, re.MULTILINE))
+    used = set().union(*map(imported, [*NOTEBOOKS, *EXERCISES]))
+    assert len(used) > 30
+    assert sorted(used - described) == [], "name it in a page of docs/api"
 
 
 def widget_cells(path: Path) -> list[nbformat.NotebookNode]:

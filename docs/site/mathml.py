@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
-from latex2mathml.converter import convert
+from docutils.utils.math.latex2mathml import tex2mathml
+
+SIZE = re.compile(r"\\[bB]igg?(?![a-zA-Z])")  # \Big/ and the like: the size is left out
+
+
+def convert(formula: str, *, as_block: bool) -> str:
+    """LaTeX as MathML; docutils' MathError for a command that it does not know."""
+    return str(tex2mathml(SIZE.sub("", formula), as_block=as_block))
 
 
 def inline(self: Any, node: nodes.math) -> None:
     """A formula in a line of text."""
-    self.body.append(convert(node.astext()))
+    self.body.append(convert(node.astext(), as_block=False))
     raise nodes.SkipNode
 
 
 def block(self: Any, node: nodes.math_block) -> None:
     """A formula on lines of its own."""
-    self.body.append(
-        f'<div class="math">{convert(node.astext(), display="block")}</div>'
-    )
+    self.body.append(f'<div class="math">{convert(node.astext(), as_block=True)}</div>')
     raise nodes.SkipNode
 
 
