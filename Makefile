@@ -6,6 +6,9 @@ ARGS =
 LAB = .venv
 TEST = .venv-test
 VLLM = .venv-vllm
+DOCS = .venv-docs
+PAGES = docs/_build
+ASK = from urllib.request import urlopen; urlopen('https://arxiv.org', timeout=10)
 NOTEBOOKS = notebooks exercises/solutions
 NOTEBOOK_FORMAT = --isolated --line-length=80 --config 'include=["*.ipynb"]'
 
@@ -22,6 +25,9 @@ help:
 	@echo "make format   let ruff format code and notebooks"
 	@echo "make render   run the notebooks again and store their outputs"
 	@echo "              ARGS=notebooks/00_start_here.ipynb renders only that one"
+	@echo "make pictures  take those of the widgets that the notebooks store (Chromium)"
+	@echo "make docs     build the pages into $(PAGES)/html, offline, and check them"
+	@echo "make docs-links  ask the other sites that they link to (needs a network)"
 	@echo "make bench    measure engine, driver, search; ARGS=--json keeps numbers"
 	@echo "make binder   every notebook in what Binder would build, within 1 GiB, no torch"
 	@echo "make clean    remove the environments and every cache of this folder"
@@ -88,6 +94,31 @@ render: $(LAB)/.installed
 	@$(LAB)/bin/python exercises/build.py
 	@$(LAB)/bin/python .ci/render.py $(ARGS)
 
+$(DOCS)/.installed: pyproject.toml constraints.txt .ci/install
+	@PYTHON="$(PYTHON)" sh .ci/install $(DOCS) docs
+
+pictures: $(TEST)/.installed
+	@$(TEST)/bin/tts-lab warmup
+	@$(TEST)/bin/python .ci/pictures.py $(ARGS)
+
+docs: $(DOCS)/.installed
+	@echo "==> building the pages from README, docs, notebooks and docstrings"
+	@rm -rf $(PAGES)/html
+	@$(DOCS)/bin/python -m sphinx -b html -c docs -d $(PAGES)/doctrees -j auto -q \
+	    -W --keep-going $(ARGS) . $(PAGES)/html
+	@$(DOCS)/bin/python docs/site/check.py $(PAGES)/html
+	@echo "==> open $(PAGES)/html/index.html"
+
+docs-links: $(DOCS)/.installed
+	@if $(DOCS)/bin/python -c "$(ASK)" 2>/dev/null; then \
+	    $(DOCS)/bin/python -m sphinx -b linkcheck -c docs -d $(PAGES)/doctrees -q \
+	        . $(PAGES)/links; \
+	else \
+	    echo "==> arxiv.org does not answer: links to other sites are not asked"; \
+	fi
+
+.PHONY: pictures docs docs-links
+
 bench: $(TEST)/.installed
 	@echo "==> measuring the engine (minutes; close other programs)"
 	@$(TEST)/bin/python benchmarks/engine.py $(ARGS)
@@ -98,8 +129,8 @@ binder: $(TEST)/.installed
 	@$(TEST)/bin/python .ci/binder.py $(ARGS)
 
 clean:
-	rm -rf $(LAB) $(TEST) $(VLLM) artifacts .pytest_cache .mypy_cache .ruff_cache \
-	    .hypothesis
+	rm -rf $(LAB) $(TEST) $(VLLM) $(DOCS) $(PAGES) artifacts .pytest_cache \
+	    .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help lab test test-vllm vllm-suite lint format render bench binder clean

@@ -34,7 +34,7 @@ class PowerLaw:
     interval_from : "problems" or "covariance"
         Bootstrap over problems, or the covariance of the fit (see `fit_power_law`).
     mean_error, error_std, max_error : float
-        Mean, standard deviation and maximum of |fit - coverage| over the points.
+        Mean, standard deviation and maximum of ``|fit - coverage|`` over the points.
     n_points : int
     draws : (R, 2) float array
         Plausible (a, b) pairs behind the intervals.

@@ -28,9 +28,9 @@ class Family:
     ----------
     name : str
     apply : callable
-        (row, *parameters) -> row.
+        ``(row, *parameters) -> row``.
     draw : callable
-        (rng, *parameters) -> a row that the family changes.
+        ``(rng, *parameters)`` -> a row that the family changes.
     parameters : callable
         rng -> the parameters of a task, shared by its demonstrations.
     """

@@ -28,7 +28,7 @@ def control(tokens: npt.ArrayLike, least: npt.ArrayLike, most: npt.ArrayLike) ->
 
     References
     ----------
-    Eq. 1: 1/|A| sum over a in A of I(a_min <= a <= a_max).
+    Eq. 1: ``1/|A| sum over a in A of I(a_min <= a <= a_max)``.
 
     Examples
     --------
