@@ -1,7 +1,7 @@
 """nbgrader's own commands on the exercises: generate, release, autograde, points.
 
-TTS_LAB_GRADE_ALL=1 autogrades all twelve exercises, four submissions of each (about ten
-minutes); without it one exercise is graded, and one that breaks the kernel.
+TTS_LAB_GRADE_ALL=1 autogrades all twelve exercises, four submissions of each (half an
+hour and more); without it one exercise is graded, and one that breaks the kernel.
 """
 
 from __future__ import annotations
