@@ -163,7 +163,7 @@ progress.keep("coverage", passed=True)
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX only")
 def test_a_kernel_killed_while_it_writes_leaves_what_was_there(own):
     assert subprocess.run([sys.executable, "-c", KILLED]).returncode == -signal.SIGKILL
     assert list(progress.show().marks) == ["tail"]
