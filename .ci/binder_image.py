@@ -82,7 +82,11 @@ class Image:
         """Variables of everything that runs in the image."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(INHERITED)}
         path = f"{self.prefix / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return kept | {"HOME": str(self.home), "PATH": path, "LC_ALL": "C.UTF-8"}
+        # As `start` says it; kernels that nbval starts are not the server's.
+        share = {"CPU_LIMIT": "2", "OPENBLAS_NUM_THREADS": "2"}
+        return (
+            kept | share | {"HOME": str(self.home), "PATH": path, "LC_ALL": "C.UTF-8"}
+        )
 
     def run(self, *command: str | Path) -> None:
         """Run a build step in the root of the repository; a log keeps what it says."""
