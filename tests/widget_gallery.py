@@ -1,7 +1,7 @@
 """One notebook that shows every widget of the package with a live picture.
 
-`SOURCE` is the code of its cell, `ROOTS` the CSS classes to find the widgets by,
-and `STARTS` the names of the buttons that start what can run.
+`WIDGETS` are their names (the CSS class of one is `shown-` and its name); `STARTS`
+says of those that run which button starts them and how their status ends.
 """
 
 from __future__ import annotations
@@ -57,15 +57,16 @@ Report("pass_at_k", False, "wrong value", "n=4, c=[1], k=2", "[0.4]", "[0.5]",
 """
 PASSED = 'Report("pass_at_k", True, "12 inputs")'
 
-ROOTS = {
+WIDGETS = (
+    "coverage", "lab", "race", "allocation", "exchange", "adaptation", "thinking",
+    "picker",
+)  # fmt: skip
+STARTS = {
     "coverage": ("Run", "✓ Done"),
     "lab": ("Run", "✓ Done"),
     "race": ("Run", "Done in"),
-    "allocation": None,
-    "exchange": None,
     "adaptation": ("Play", "✓ Done"),
     "thinking": ("Think", "Done in"),
-    "picker": None,
 }
 
 
@@ -75,3 +76,16 @@ def notebook() -> nbformat.NotebookNode:
     sources = [SOURCE.format(tests=tests), REPORT, PASSED]
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
     return nbformat.v4.new_notebook(cells=cells)
+
+
+def axe_script() -> str:
+    """axe-core, from the package that serves it here."""
+    import axe_playwright_python
+
+    package = Path(axe_playwright_python.__file__).parent
+    return (package / "axe.min.js").read_text("utf-8")
+
+
+def access_script() -> str:
+    """What the tests ask of the page."""
+    return (Path(__file__).parent / "access_page.js").read_text("utf-8")

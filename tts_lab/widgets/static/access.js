@@ -13,6 +13,9 @@
   root.ttsAccess = true;
   const own = (node) => node.closest(".tts-widget") === root;
   const all = (selector) => [...root.querySelectorAll(selector)].filter(own);
+  const set = (node, name, value) => {
+    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  };
   const itemsOf = (svg) => [...svg.querySelectorAll("[tabindex]")];
   const add = (name) => {
     const made = document.createElement("div");
@@ -28,23 +31,23 @@
   const name = () => {
     for (const slider of all(".widget-slider")) {
       const words = slider.querySelector(".widget-label")?.textContent.trim();
-      const handle = slider.querySelector(".noUi-handle:not([aria-label])");
-      if (!words || !handle) continue;
-      handle.setAttribute("aria-label", words);
-      const number = slider.querySelector(".widget-readout[contenteditable]");
-      if (!number) continue;
-      number.setAttribute("role", "textbox");
-      number.setAttribute("aria-label", `${words}, typed`);
+      const handle = slider.querySelector(".noUi-handle");
+      const number = slider.querySelector(".widget-readout");
+      if (!words || !handle || !number) continue;
+      set(handle, "aria-label", words);
+      set(handle, "aria-valuetext", number.textContent); // not the option's place
+      set(number, "role", "textbox");
+      set(number, "aria-label", `${words}, typed`);
     }
     for (const row of all(".widget-toggle-buttons")) {
       const label = row.querySelector(".widget-label")?.textContent.trim() ||
         row.previousElementSibling?.textContent.trim();
-      if (label && !row.hasAttribute("role")) {
-        row.setAttribute("role", "group");
-        row.setAttribute("aria-label", label);
+      if (label) {
+        set(row, "role", "group");
+        set(row, "aria-label", label);
       }
       for (const button of row.querySelectorAll("button")) {
-        button.setAttribute("aria-pressed", button.classList.contains("mod-active"));
+        set(button, "aria-pressed", String(button.classList.contains("mod-active")));
       }
     }
   };
@@ -148,7 +151,7 @@
     timer ||= setTimeout(announce, 500);
   };
   new MutationObserver(dress).observe(root, {
-    attributes: true, attributeFilter: ["class"], childList: true, subtree: true,
+    attributes: true, attributeFilter: ["class", "aria-valuetext"], childList: true, subtree: true,
   });
   dress();
 })(this);
