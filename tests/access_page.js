@@ -128,6 +128,8 @@
     for (const one of document.querySelectorAll(".tts-widget, .tts-widget *")) {
       if (one.closest(".tts-tree, svg, .tts-live, .tts-style") || !shown(one)) continue;
       const style = getComputedStyle(one);
+      // pictures of two dimensions may scroll, as in WCAG 1.4.10
+      if (style.overflowX === "auto" && one.querySelector(":scope > svg")) continue;
       const more = one.scrollWidth - one.clientWidth;
       if (more > 1 && one.clientWidth && style.overflowX !== "visible" &&
           !one.matches("input, select")) {
