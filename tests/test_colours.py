@@ -10,8 +10,12 @@ import pytest
 from colour_vision import DEFICIENCIES, contrast, distance, over, parse, seen
 from matplotlib.colors import to_rgb
 
+from tts_lab import figures
+from tts_lab.allocate import Option, best_of
+from tts_lab.coverage import coverage
 from tts_lab.figures import grids
-from tts_lab.figures.picture import GREY, STYLES
+from tts_lab.figures.picture import ALT, GREY, STYLES, alt
+from tts_lab.think.compared import Point
 from tts_lab.widgets.sheet import STYLE
 
 # what JupyterLab's themes have for text, paper and raised boxes
@@ -130,8 +134,69 @@ def test_lines_of_figures_are_apart_and_readable():
 
 
 def test_widgets_and_figures_have_one_palette():
-    figures = [colour for colour, _, _ in STYLES]
+    drawn_in = [colour for colour, _, _ in STYLES]
     kinds = list(of_sheet("tts-kind", "light").values())
     for i, colour in enumerate(kinds):
         if i != 4:  # ink: black on paper
-            np.testing.assert_array_equal(colour, parse(figures[i]))
+            np.testing.assert_array_equal(colour, parse(drawn_in[i]))
+
+
+NAMES = [f"series {i}" for i in range(9)]
+
+
+MADE = {
+    "coverage": lambda: figures.coverage(
+        dict.fromkeys(NAMES, coverage(100, [0, 5, 40, 90], [1, 10, 100]))
+    ),
+    "shares": lambda: figures.shares(
+        dict.fromkeys(NAMES, np.eye(4, 3)), [1, 2, 4], label="attempt", title="Shares"
+    ),
+    "distinct": lambda: figures.distinct([1, 2, 4], dict.fromkeys(NAMES, np.eye(4, 3))),
+    "race": lambda: figures.race(_points()),
+    "token_scaling": lambda: figures.token_scaling(
+        _points(), {"theirs": [(500, 0.6), (900, 0.7)]}
+    ),
+    "allocation_curves": lambda: figures.allocation_curves(
+        dict.fromkeys(NAMES, best_of(_votes(), [1, 4])), budget="samples"
+    ),
+    "bin_stability": lambda: figures.bin_stability(
+        [1, 4], dict.fromkeys(NAMES, (0.4, 0.7)), bins=5, problems=50
+    ),
+}
+
+
+def _points() -> list[Point]:
+    some = np.array([0, 1, 1, 0])
+    return [Point(name, n, some, n * np.ones(4), np.ones(4))
+            for name in NAMES for n in (40, 80)]  # fmt: skip
+
+
+def _votes() -> list[Option]:
+    return [Option.of(f"majority, n = {n}", [1, n > 1], n) for n in (1, 4)]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_no_two_of_nine_lines_share_dash_and_marker(name):
+    figure = MADE[name]()
+    for axes in figure.axes:
+        lines = [
+            (line.get_linestyle(), line.get_marker())
+            for line in axes.get_lines()
+            if line.get_linestyle() != "None"
+            and line.get_marker() != "None"
+            and len(line.get_xdata()) > 1
+        ]
+        assert len(lines) >= len(NAMES)
+        assert len(set(lines)) == len(lines), lines
+    # and what a reader hears of it has its title and its numbers
+    said = alt(figure)
+    assert said.startswith(figure.rows[0])
+    assert re.search(r"\d\.\d", said)
+    assert len(said) <= ALT
+
+
+def test_a_figure_in_a_notebook_carries_its_finding():
+    figure = MADE["bin_stability"]()
+    bundle, metadata = figure._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == alt(figure)
+    assert bundle["text/plain"] == figures.text(figure)

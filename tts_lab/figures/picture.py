@@ -25,7 +25,7 @@ from tts_lab.figures.budget import log_ticks, plain
 GREY = "#595959"
 ALT = 700  # characters of a picture's alternative text
 # Okabe and Ito's hues, darkened until each has a contrast of 4.5 with white and all
-# differ also for the colour-blind; each with marker and dash.
+# differ also for the colour-blind; no two have both marker and dash in common.
 STYLES = (
     ("#005a9c", "o", "-"),
     ("#c44e00", "s", "--"),
@@ -34,6 +34,13 @@ STYLES = (
     ("#000000", "v", "-"),
     ("#6b4c00", "P", "--"),
     ("#3079ad", "X", "-."),
+    ("#005a9c", "s", ":"),
+    ("#c44e00", "^", "-"),
+    ("#00855f", "D", "--"),
+    ("#b94d90", "v", "-."),
+    ("#000000", "P", ":"),
+    ("#6b4c00", "X", "-"),
+    ("#3079ad", "o", "--"),
 )
 
 
