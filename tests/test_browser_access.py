@@ -34,7 +34,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabNotebook]:
     with LabServer.serve(root, folder) as server:
         server.wait()
         with LabNotebook(server, "gallery.ipynb", code_cells=cells) as lab:
-            lab.page.set_viewport_size({"width": 1280, "height": 1400})
+            lab.page.set_viewport_size({"width": 1280, "height": 2400})
             lab.run_all()
             for number, (name, (button, _)) in enumerate(STARTS.items()):
                 run = lab.page.locator(f".shown-{name} button:has-text('{button}')")
@@ -43,7 +43,6 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabNotebook]:
                 lab.page.wait_for_selector(
                     f".shown-{name} .tts-status:has-text('{words}')"
                 )
-            lab.page.set_default_timeout(60_000)
             lab.page.evaluate(axe_script())
             lab.page.evaluate(access_script())
             yield lab
@@ -56,7 +55,7 @@ def page(gallery: LabNotebook) -> Iterator:
     """The page, in the light theme and at its usual size before and after."""
     yield gallery.page
     gallery.page.emulate_media(reduced_motion="null", forced_colors="null")
-    gallery.page.set_viewport_size({"width": 1280, "height": 1400})
+    gallery.page.set_viewport_size({"width": 1280, "height": 2400})
 
 
 def in_theme(page, name: str) -> None:
