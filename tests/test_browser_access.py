@@ -185,6 +185,11 @@ def test_cancel_by_keyboard(page) -> None:
     assert page.evaluate("document.activeElement.textContent").strip() == "Cancel"
     page.keyboard.press("Space")
     page.wait_for_selector(".shown-coverage .tts-status:has-text('Cancelled')")
+    # Cancel cannot be pressed any more, and the keyboard is not lost with it
+    page.wait_for_function(
+        "document.activeElement.closest('.shown-coverage') && "
+        "document.activeElement.textContent.trim() === 'Run'"
+    )
 
 
 def test_nothing_moves_where_motion_is_not_wanted(page) -> None:

@@ -6,6 +6,7 @@
 // - A picture is one stop of the Tab key; arrow keys, Home and End go inside it.
 // - What the mouse says of a point is shown when it has the focus; Escape hides it.
 // - A picture that is drawn anew keeps the focus where it was.
+// - The focus goes from a button that cannot be pressed any more to its neighbour.
 // - Status lines are announced when they change, while something runs every 8 seconds.
 ((style) => {
   const root = style.closest(".tts-widget");
@@ -91,7 +92,17 @@
     tip.style.left = `${Math.max(left, 4)}px`;
     tip.style.top = `${at.bottom - whole.top + 6}px`;
   };
+  let pressed = null;
+  const forward = () => {
+    if (!pressed?.disabled) return;
+    if ([document.body, pressed].includes(document.activeElement)) {
+      pressed.parentElement?.querySelector("button:enabled")?.focus();
+    }
+    pressed = null;
+  };
   root.addEventListener("focusin", ({ target }) => {
+    const mine = own(target) && target.matches("button:focus-visible");
+    pressed = mine ? target : null;
     const item = own(target) && target.closest("svg [tabindex]");
     if (!item) return;
     for (const one of itemsOf(item.closest("svg"))) {
@@ -147,11 +158,13 @@
   const dress = () => {
     name();
     rove();
+    forward();
     for (const line of all(".tts-status")) line.removeAttribute("role");
     timer ||= setTimeout(announce, 500);
   };
   new MutationObserver(dress).observe(root, {
-    attributes: true, attributeFilter: ["class", "aria-valuetext"], childList: true, subtree: true,
+    attributes: true, attributeFilter: ["class", "disabled", "aria-valuetext"],
+    childList: true, subtree: true,
   });
   dress();
 })(this);
