@@ -51,7 +51,7 @@ def test_a_recorded_run_plays(open_notebook, artifacts: Path) -> None:
     assert lines.count() > before + 10
     # by keyboard: a line says itself
     lines.first.focus()
-    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
     said = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert said == lines.nth(1).get_attribute("aria-label")
     assert said.startswith("demonstration 2: ")

@@ -46,7 +46,7 @@ def test_the_budget_moves_by_keyboard_and_the_winners_change(
     # what is drawn has a name, and dots can be reached
     for picture in page.locator(f"{WIDGET} svg[role=img]").all():
         assert picture.get_attribute("aria-label")
-    dots = page.locator(f"{WIDGET} g[tabindex='0'][role=img]")
+    dots = page.locator(f"{WIDGET} .tts-race g[tabindex][role=img]")
     assert dots.count() == 4
     dots.first.focus()
     assert "oracle bins: 81.0%" in page.evaluate(

@@ -45,7 +45,7 @@ def test_a_beam_search_grows_its_tree(open_notebook, artifacts: Path) -> None:
         .evaluate("(tip) => getComputedStyle(tip).visibility")
         == "visible"
     )
-    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
     focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focused == nodes.nth(2).get_attribute("aria-label")
     lab.screenshot(artifacts / "strategy_lab.png")

@@ -79,7 +79,7 @@ def test_the_style_sheet_has_the_same_colours():
 
 
 def grid_chart_style() -> str:
-    from tts_lab.widgets.chart import STYLE
+    from tts_lab.widgets.sheet import STYLE
 
     return STYLE
 

@@ -55,9 +55,9 @@ def beside(
         return None
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
-    axes.plot(ks, right, color="#0072B2", linewidth=5, alpha=0.4, label="right")
+    axes.plot(ks, right, color="#4a97cf", linewidth=5, label="right")
     finite = np.isfinite(mine)
-    axes.plot(ks[finite], mine[finite], "o--", color="#D55E00", label="yours")
+    axes.plot(ks[finite], mine[finite], "o--", color="#c44e00", label="yours")
     axes.set_xscale("log")
     axes.set_xlabel("k (samples per problem)")
     axes.set_ylabel(ylabel)

@@ -87,9 +87,9 @@ class Report:
 
     def _repr_html_(self) -> str:
         colour = "#009E73" if self.passed else "#D55E00"
-        left = 'style="text-align:left;vertical-align:top'
+        left = 'style="text-align:left;vertical-align:top;font-weight:normal'
         cells = "".join(
-            f'<tr><td {left};white-space:nowrap">{label}</td>'
+            f'<tr><th scope="row" {left};white-space:nowrap">{label}</th>'
             f'<td {left}">{_marked(label, content)}</td></tr>'
             for label, content in self.rows()
         )
@@ -107,11 +107,12 @@ class Report:
         show = {"text/html": self._repr_html_(), "text/plain": repr(self)}
         display(show, raw=True)
         if self.figure is not None:
+            words = f"Figure: your {self.name} beside the right one"
             show = {
                 "image/png": b64encode(_png(self.figure)).decode("ascii"),
-                "text/plain": f"Figure: your {self.name} beside the right one",
+                "text/plain": words,
             }
-            display(show, raw=True)
+            display(show, raw=True, metadata={"image/png": {"alt": words}})
 
 
 class CheckFailed(AssertionError):

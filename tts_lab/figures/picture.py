@@ -23,15 +23,24 @@ from tts_lab.coverage import Curve
 from tts_lab.figures.budget import log_ticks, plain
 
 GREY = "#595959"
-# Okabe and Ito's palette, strongest on white first, each with marker and dash.
+ALT = 700  # characters of a picture's alternative text
+# Okabe and Ito's hues, darkened until each has a contrast of 4.5 with white and all
+# differ also for the colour-blind; no two have both marker and dash in common.
 STYLES = (
-    ("#0072B2", "o", "-"),
-    ("#D55E00", "s", "--"),
-    ("#009E73", "^", "-."),
-    ("#CC79A7", "D", ":"),
+    ("#005a9c", "o", "-"),
+    ("#c44e00", "s", "--"),
+    ("#00855f", "^", "-."),
+    ("#b94d90", "D", ":"),
     ("#000000", "v", "-"),
-    ("#E69F00", "P", "--"),
-    ("#56B4E9", "X", "-."),
+    ("#6b4c00", "P", "--"),
+    ("#3079ad", "X", "-."),
+    ("#005a9c", "s", ":"),
+    ("#c44e00", "^", "-"),
+    ("#00855f", "D", "--"),
+    ("#b94d90", "v", "-."),
+    ("#000000", "P", ":"),
+    ("#6b4c00", "X", "-"),
+    ("#3079ad", "o", "--"),
 )
 
 
@@ -61,8 +70,42 @@ class Picture(Figure):
         png = b64encode(small.getvalue()).decode()
         return (
             {"image/png": png, "text/plain": text(self)},
-            {"image/png": {"width": width, "height": height}},
+            {"image/png": {"width": width, "height": height, "alt": alt(self)}},
         )
+
+
+def alt(figure: Picture) -> str:
+    """The finding in a few words, for readers who cannot see the picture.
+
+    Parameters
+    ----------
+    figure : Picture
+
+    Returns
+    -------
+    str
+        Title, the first and the last row of each series, and the caption; cut after
+        `ALT` characters, since `text` says all of it.
+
+    Examples
+    --------
+    >>> from tts_lab.coverage import coverage as measure
+    >>> from tts_lab.figures import coverage
+    >>> said = alt(coverage({"105k": measure(100, [0, 5, 90], [1, 10, 100])}))
+    >>> said.split("; ")[1]
+    '105k, by samples per problem: 1: 0.317 [0.000, 0.900] … 100: 0.667 [0.000, 1.000]'
+    """
+    parts: list[tuple[str, list[str]]] = []
+    for row in filter(None, figure.rows):
+        if row.startswith(" ") and parts:
+            parts[-1][1].append(row.strip())
+        else:
+            parts.append((row, []))
+    said = "; ".join(
+        head + (f": {' … '.join(dict.fromkeys([own[0], own[-1]]))}" if own else "")
+        for head, own in parts
+    )
+    return said if len(said) <= ALT else f"{said[: ALT - 1]}…"
 
 
 def text(figure: Picture) -> str:

@@ -22,9 +22,9 @@ from tts_lab.ttt.watch import PIP, POLICY, base, watch
 from tts_lab.widgets import adaptation_panels as panels
 from tts_lab.widgets import grid_chart
 from tts_lab.widgets.adaptation_controls import AdaptationControls
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running
+from tts_lab.widgets.sheet import sheet
 
 if TYPE_CHECKING:
     from tts_lab.ttt.adapt import Base
@@ -108,14 +108,12 @@ class Adaptation(Running):
         self.pieces = widgets.HTML()
         self.answers = widgets.HTML()
         self.votes = widgets.HTML()
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         training = widgets.HBox([self.guesses, self.loss])
         answering = widgets.HBox([self.answers, self.votes])
         for pair in (training, answering):
             pair.add_class("tts-pair")
         super().__init__(
-            [style, controls.box, controls.parts, controls.buttons, self.source,
+            [sheet(), controls.box, controls.parts, controls.buttons, self.source,
              self.status_line, self.tiles, self.task, training, self.pieces, answering],
             "tts-adaptation",
         )  # fmt: skip

@@ -8,7 +8,7 @@ from tts_lab.figures.budget import plain
 from tts_lab.figures.grids import Strip, lettered
 from tts_lab.ttt.frames import Frame
 from tts_lab.ttt.watch import PIP
-from tts_lab.widgets.runner import Status
+from tts_lab.widgets.runner import Status, busy
 
 
 def status_words(state: Status, frame: Frame | None, *, recorded: bool = False) -> str:
@@ -41,7 +41,9 @@ def status(state: Status, frame: Frame | None, *, recorded: bool = False) -> str
     mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
     words = escape(status_words(state, frame, recorded=recorded))
     name = " tts-failed" if state.phase == "failed" else ""
-    return f'<div class="tts-status{name}" role="status">{mark}{words}</div>'
+    return (
+        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
+    )
 
 
 def source(frame: Frame | None, *, torch: bool) -> str:

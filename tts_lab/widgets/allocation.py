@@ -29,9 +29,9 @@ from tts_lab.widgets.allocation_settings import (
     checked,
 )
 from tts_lab.widgets.allocation_source import Given, Grid
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running
+from tts_lab.widgets.sheet import sheet
 
 
 class AllocationExplorer(Running):
@@ -210,8 +210,6 @@ class AllocationExplorer(Running):
         return shown[0] | bundle | {"text/plain": self.text()}, shown[1]
 
     def _build(self) -> None:
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         left = widgets.VBox([_title("Accuracy against budget"), self.curves])
         right = widgets.VBox([_title("Strategies by difficulty bin"), self.bins])
         below = widgets.VBox([_title("Who wins at which budget"), self.map])
@@ -219,7 +217,7 @@ class AllocationExplorer(Running):
         charts.add_class("tts-pictures")
         c = self.controls
         super().__init__(
-            [style, c.box, c.switches, c.checks, c.slide, self.status_line,
+            [sheet(), c.box, c.switches, c.checks, c.slide, self.status_line,
              self.tiles, charts],
             "tts-allocation",
         )  # fmt: skip

@@ -110,7 +110,7 @@ def bins(
         parts.append(text(x, bottom + 16, f"{share:.0%}", "tts-tick", "middle"))
     label = "share of the bin answered right"
     parts.append(text((LEFT + END) / 2, bottom + 34, label, "tts-x", "middle"))
-    places = styles(shares)
+    places, seen = styles(shares), False
     for b, name in enumerate(names):
         top = 24 + b * height
         problems = next(iter(shares.values()))[b].problems
@@ -128,11 +128,13 @@ def bins(
             mark = " tts-won" if kind in winners else ""
             words = f"bin {name}, {kind}: {_share(one)}"
             parts.append(
-                f'<g class="tts-kind tts-kind{places[kind] % 7}{mark}"><title>'
+                f'<g class="tts-kind tts-kind{places[kind] % 7}{mark}" role="img" '
+                f'tabindex="{-seen}" aria-label="{escape(words)}"><title>'
                 f'{escape(words)}</title><path class="tts-whisker" '
                 f'd="M{_x(one.low):.1f} {y}H{_x(one.high):.1f}"/>'
                 f"{shape(places[kind], _x(one.value), y)}</g>"
             )
+            seen = True
         first = top + height / 2 + 4 - 7 * (len(lines) - 1)
         for i, line in enumerate(
             lines or ["the estimate costs more" if problems else "no problems"]
@@ -160,8 +162,10 @@ def winner_map(answer: Answer, kind: str, budget: float, names: Sequence[str]) -
             own = columns[at][b] if at in columns and sizes[b] else ()
             words = " or ".join(own) or "nothing within the budget"
             x, y = LEFT + i * step, 2 + 36 * b
-            cell = [f"<g><title>{escape(f'{name}, {answer.said(at)}: {words}')}"
-                    "</title>"]  # fmt: skip
+            words = escape(f"{name}, {answer.said(at)}: {words}")
+            here = b == 0 and at == budget
+            cell = [f'<g class="tts-square" tabindex="{-(not here)}" role="img" '
+                    f'aria-label="{words}"><title>{words}</title>']  # fmt: skip
             for part, winner in enumerate(own):
                 high = 34 / len(own)
                 top = y + part * high
@@ -185,7 +189,15 @@ def winner_map(answer: Answer, kind: str, budget: float, names: Sequence[str]) -
                               "tts-tick", "middle"))  # fmt: skip
     parts.append(text((LEFT + WIDTH) / 2, bottom + 36, answer.scale[1], "tts-x",
                       "middle"))  # fmt: skip
-    said = "The winning kind of strategy by budget and difficulty bin."
+    won = "; ".join(
+        f"{name}: {' or '.join(own) or 'none'}"
+        for name, own in zip(names, columns.get(budget, [()] * len(names)),
+                             strict=True)
+    )  # fmt: skip
+    said = (
+        "The winning kind of strategy by budget and difficulty bin; at "
+        f"{answer.said(budget)}: {won}."
+    )
     return chart.svg(bottom + 44, said, "".join(parts)) + _legend(codes, places)
 
 

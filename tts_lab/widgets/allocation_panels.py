@@ -9,7 +9,7 @@ from math import isnan
 from tts_lab.figures.budget import plain
 from tts_lab.widgets.allocation_answer import RESAMPLES, Answer
 from tts_lab.widgets.allocation_chart import said
-from tts_lab.widgets.runner import Status
+from tts_lab.widgets.runner import Status, busy
 from tts_lab.winners import BinShare, chosen
 
 NO_BUDGET = "the estimate of the difficulty alone costs more"
@@ -33,7 +33,9 @@ def status(state: Status, answer: Answer, kind: str, budget: float) -> str:
     """The status line; announced by screen readers when it changes."""
     mark, name = ("⚠ ", " tts-failed") if state.phase == "failed" else ("", "")
     words = escape(status_words(state, answer, kind, budget))
-    return f'<div class="tts-status{name}" role="status">{mark}{words}</div>'
+    return (
+        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
+    )
 
 
 def tiles(answer: Answer, kind: str, baseline: str, budget: float) -> str:

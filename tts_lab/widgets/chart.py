@@ -1,16 +1,15 @@
 """The live coverage chart as SVG: a string for an HTML widget, without any script.
 
 Promises: crisp at every size, readable in light and dark themes (colours are those of
-`static/widgets.css`), and every text is escaped. A point under the mouse says its
-numbers. No script, because a front end that is slow to start one would be left with a
-dead chart. Not covered: figures to keep (`tts_lab.figures`).
+`static/widgets.css`), and every text is escaped. A point under the mouse, or with the
+focus, says its numbers. No script, because a front end that is slow to start one would
+be left with a dead chart. Not covered: figures to keep (`tts_lab.figures`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,11 @@ from tts_lab.figures.budget import BUDGETS, Budget, log_ticks, plain, scaled
 from tts_lab.traces import Problem
 from tts_lab.widgets.measured import Measured
 
-STYLE = (Path(__file__).parent / "static" / "widgets.css").read_text("utf-8")
 WIDTH, HEIGHT = 640, 362
 LEFT, RIGHT, TOP, BOTTOM = 56, WIDTH - 128, 26, HEIGHT - 46  # of the plot
 DASHES = ("7 4", "2 3", "9 3 2 3", "12 5")  # of earlier curves
 COLUMNS = 50  # squares in a row
+POINT = "To read it: point at it, or Tab to it and press arrow keys."
 
 
 class Scale:
@@ -96,7 +95,7 @@ def chart(now: Measured, earlier: Sequence[Measured], *, budget: Budget) -> str:
     return (
         f"{svg(HEIGHT, words, ''.join(parts))}"
         f'<div class="tts-under">{escape(now.caption)}<br>Band: {curve.level:.0%} '
-        f"interval over problems. Point at the curve to read it.</div>"
+        f"interval over problems. {POINT}</div>"
     )
 
 
@@ -130,10 +129,11 @@ def squares(
         frame = ' class="tts-picked"' if i == picked else ""
         words = f"{i + 1}: {short(problem)}: {plain(right)} of {plain(n)} right"
         parts.append(
+            f'<g tabindex="{-(i != picked)}" role="img" aria-label="{escape(words)}">'
+            f"<title>{escape(words)}</title>"
             f'<rect{frame} x="{1 + i % columns * step:.1f}" '
             f'y="{1 + i // columns * step:.1f}" width="{step - 3:.1f}" '
-            f'height="{step - 3:.1f}" rx="2" fill-opacity="{shade:.2f}">'
-            f"<title>{escape(words)}</title></rect>"
+            f'height="{step - 3:.1f}" rx="2" fill-opacity="{shade:.2f}"/></g>'
         )
     solved = int(np.count_nonzero(correct))
     words = f"{solved} of {len(problems)} problems are solved at least once."
@@ -152,8 +152,10 @@ def short(problem: Problem, length: int = 44) -> str:
 
 
 def svg(height: int, words: str, inside: str, *, width: int = WIDTH) -> str:
+    """A picture with its words; a group where points of it can have the focus."""
+    role = "group" if "tabindex=" in inside else "img"
     return (
-        f'<svg class="tts-svg" viewBox="0 0 {width} {height}" role="img" '
+        f'<svg class="tts-svg" viewBox="0 0 {width} {height}" role="{role}" '
         f'aria-label="{escape(words)}">{inside}</svg>'
     )
 
@@ -186,7 +188,7 @@ def axes(scale: Scale, label: str, y_label: str = "coverage") -> str:
     middle = (TOP + BOTTOM) / 2
     turned = text(0, 0, y_label, "", "middle")
     parts.append(f'<g transform="translate(12 {middle}) rotate(-90)">{turned}</g>')
-    return "".join(parts)
+    return f'<g aria-hidden="true">{"".join(parts)}</g>'
 
 
 def _earlier(points: str, number: int) -> str:
@@ -231,7 +233,7 @@ def _readings(
     cost: FloatArray,
     label: str,
 ) -> list[str]:
-    """A strip around each point that shows its numbers under the mouse."""
+    """A strip around each point that shows its numbers under mouse and focus."""
     curve = now.curve
     edges = np.concatenate([[LEFT], (x[1:] + x[:-1]) / 2, [max(x[-1] + 8, LEFT + 9)]])
     heights = scale.y(curve.mean)
@@ -245,7 +247,8 @@ def _readings(
             words += f", {plain(cost[i])} {label}"
         width = edges[i + 1] - edges[i]
         parts.append(
-            f'<g class="tts-reading"><rect x="{edges[i]:.1f}" y="{TOP}" '
+            f'<g class="tts-reading" tabindex="{-(i < len(x) - 1)}" role="img" '
+            f'aria-label="{escape(words)}"><rect x="{edges[i]:.1f}" y="{TOP}" '
             f'width="{width:.1f}" height="{BOTTOM - TOP}"/>'
             f'<path d="M{x[i]:.1f} {TOP}V{BOTTOM}"/>'
             f"{_dot(x[i], heights[i])}{text(LEFT, 14, words)}</g>"

@@ -24,13 +24,14 @@ from tts_lab.traces import Problem
 from tts_lab.verifiers import Verifier
 from tts_lab.verifiers.exact import Exact
 from tts_lab.widgets import panels
-from tts_lab.widgets.chart import STYLE, chart, empty, squares
+from tts_lab.widgets.chart import chart, empty, squares
 from tts_lab.widgets.controls import Controls, Settings
 from tts_lab.widgets.measured import Measured, rows, told
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status
 from tts_lab.widgets.running import Running, in_turn
 from tts_lab.widgets.session import History, Session, Source
+from tts_lab.widgets.sheet import sheet
 from tts_lab.widgets.tally import Tally
 
 SAMPLES_SECONDS = 1.5  # a text has to stand still long enough to be read
@@ -164,11 +165,9 @@ class CoverageExplorer(Running):
             (body, "body"),
         ):
             box.add_class(f"tts-{name}")
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         super().__init__(
             [
-                style, controls.box, controls.models.box, buttons, self.status_line,
+                sheet(), controls.box, controls.models.box, buttons, self.status_line,
                 self.writing, self.tiles, body,
             ],
             "tts-coverage",

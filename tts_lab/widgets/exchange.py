@@ -19,7 +19,6 @@ from tts_lab.figures.budget import plain
 from tts_lab.figures.exchange_words import SCALES, Scale
 from tts_lab.grid import matched
 from tts_lab.widgets import exchange_chart
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.exchange_controls import ExchangeControls
 from tts_lab.widgets.exchange_settings import (
     OVERLAYS,
@@ -33,6 +32,7 @@ from tts_lab.widgets.exchange_settings import (
     warnings,
     winners,
 )
+from tts_lab.widgets.sheet import sheet
 
 
 class ExchangeExplorer(widgets.VBox):  # type: ignore[misc]
@@ -106,11 +106,9 @@ class ExchangeExplorer(widgets.VBox):  # type: ignore[misc]
         self.controls = ExchangeControls(start, scale=scale, published=published)
         self.status_line, self.tiles = widgets.HTML(), widgets.HTML()
         self.bars, self.budgets = widgets.HTML(), widgets.HTML()
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         *settings, looks = self.controls.boxes
         super().__init__(
-            [style, *settings, self.status_line, self.tiles, looks, self.bars,
+            [sheet(), *settings, self.status_line, self.tiles, looks, self.bars,
              self.budgets]
         )  # fmt: skip
         for name in ("tts-widget", "tts-exchange-widget"):

@@ -92,7 +92,14 @@ def bars(result: Exchanged, scale: Scale, published: Sequence[Improvement]) -> s
         label += f"; bins from 1, the easiest, to {len(names)}"
     parts.append(text(middle, BARS_HEIGHT - 6, label, "", "middle"))
     parts.append(_turned(SCALES[scale], (TOP + BARS_BOTTOM) / 2))
-    words = f"{SCALES[scale]} by R and difficulty, {len(found)} bars."
+    told = ", ".join(
+        f"{names[one.bin]} {signed(of_scale(one, scale)[0], scale)}"
+        for one in found
+        if one.ratio == own
+    )
+    words = (
+        f"{SCALES[scale]} by R and difficulty, {len(found)} bars; at your R: {told}."
+    )
     return svg(BARS_HEIGHT, words, "".join(parts), width=WIDTH)
 
 
@@ -266,6 +273,8 @@ def _star(
         end = panel.one(float(np.clip(star.budget, *curve.budget[[0, -1]])))
         dots = f'<path d="M{end:.1f} {y:.1f}H{x:.1f}"/>'
     label = f"R {plain(star.ratio)}" if yours else plain(star.ratio)
+    if not yours and abs(x - panel.one(result.budget)) < 34:
+        label = ""  # would lie on yours; title and focus say it
     anchor = "end" if x > panel.right - 22 else "middle"
     return (
         f'<g class="{kind}" tabindex="0" role="img" aria-label="{escape(words)}">'

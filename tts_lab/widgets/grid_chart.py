@@ -43,9 +43,10 @@ def strips(every: Sequence[Strip], title: str) -> str:
         drawn, height = _strip(one, left, y)
         parts.append(drawn)
         y += height
+    wide = " tts-wide" if width > 620 else ""
     return (
         f'<div class="tts-title">{escape(title)}</div>'
-        f'<svg class="tts-svg tts-cells" style="max-width:{width}px" '
+        f'<svg class="tts-svg tts-cells{wide}" style="max-width:{width}px" '
         f'viewBox="0 0 {width} {y}" role="list" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg>"
     )

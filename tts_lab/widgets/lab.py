@@ -16,13 +16,13 @@ from tts_lab.run import Outcome, run
 from tts_lab.traces import Event, Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import lab_panels as panels
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.lab_controls import LabControls
 from tts_lab.widgets.lab_play import Play, aggregating, fitted
 from tts_lab.widgets.lab_settings import STRATEGIES, Settings, prepared
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running, in_turn
+from tts_lab.widgets.sheet import sheet
 from tts_lab.widgets.stepping import Gate
 from tts_lab.widgets.tree import SearchTree
 from tts_lab.widgets.tree_chart import svg
@@ -105,12 +105,10 @@ class StrategyLab(Running):
         self.tiles = widgets.HTML(panels.tiles(None))
         self.answer = widgets.HTML("")
         self.chart = widgets.HTML(svg(SearchTree(settings.problem())))
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         controls = self.controls
         super().__init__(
             [
-                style,
+                sheet(),
                 controls.box,
                 controls.pickers,
                 controls.buttons,

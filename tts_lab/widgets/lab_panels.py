@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tts_lab.figures.budget import plain
 from tts_lab.problems import domain
-from tts_lab.widgets.runner import Status
+from tts_lab.widgets.runner import Status, busy
 
 if TYPE_CHECKING:
     from tts_lab.widgets.lab_play import Play
@@ -41,7 +41,9 @@ def status(state: Status, play: Play | None) -> str:
     mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
     words = escape(status_words(state, play))
     name = " tts-failed" if state.phase == "failed" else ""
-    return f'<div class="tts-status{name}" role="status">{mark}{words}</div>'
+    return (
+        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
+    )
 
 
 def _costs(play: Play) -> list[tuple[str, str, str]]:

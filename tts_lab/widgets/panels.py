@@ -16,7 +16,7 @@ from tts_lab import problems as domains
 from tts_lab.figures.budget import plain
 from tts_lab.traces import Problem, Trace
 from tts_lab.widgets.chart import short
-from tts_lab.widgets.runner import Status
+from tts_lab.widgets.runner import Status, busy
 from tts_lab.widgets.tally import Example, Tally
 
 MAX_CHARACTERS = 4000  # of one sample's text
@@ -51,7 +51,9 @@ def status(state: Status, tally: Tally | None = None) -> str:
     }.get(state.phase, ("", "", ""))
     lead = f"<b>{mark} {word}</b> " if mark else ""
     words = escape(status_words(state, tally))
-    return f'<div class="tts-status {name}" role="status">{lead}{words}</div>'
+    return (
+        f'<div class="tts-status {name}" role="status"{busy(state)}>{lead}{words}</div>'
+    )
 
 
 def tiles(tally: Tally | None, state: Status) -> str:

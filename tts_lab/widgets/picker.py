@@ -23,12 +23,12 @@ from tts_lab.memory import Memory
 from tts_lab.proposers import Proposer
 from tts_lab.verifiers import Verifier
 from tts_lab.widgets import picker_panels as panels
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.picker_controls import Choice, PickerControls
 from tts_lab.widgets.picker_panels import Loaded
 from tts_lab.widgets.picker_trial import families, kind_of, trial
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running, in_turn
+from tts_lab.widgets.sheet import sheet
 
 HINT = "Change that and press Load again."
 AGAIN = "Then press Load again."
@@ -71,12 +71,10 @@ class ModelPicker(Running):
         self.memory = widgets.HTML()
         self.status_line = widgets.HTML(panels.status(Status(), []))
         self.card = widgets.HTML()
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         controls = self.controls
         super().__init__(
             [
-                style, widgets.HTML(panels.title(role)), controls.kind, controls.box,
+                sheet(), widgets.HTML(panels.title(role)), controls.kind, controls.box,
                 self.machine, self.memory,
                 controls.buttons, self.status_line, self.card,
             ],

@@ -12,7 +12,7 @@ from tts_lab.found import Found
 from tts_lab.memory import Memory, device_of, size
 from tts_lab.models import Plan, hidden
 from tts_lab.widgets.panels import clock
-from tts_lab.widgets.runner import Status
+from tts_lab.widgets.runner import Status, busy
 
 BAR, HEIGHT = 420, 14  # pixels
 
@@ -121,7 +121,9 @@ def status(state: Status, held: Sequence[str]) -> str:
     mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
     words = escape(hidden(status_words(state, held)))
     name = " tts-failed" if state.phase == "failed" else ""
-    return f'<div class="tts-status{name}" role="status">{mark}{words}</div>'
+    return (
+        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
+    )
 
 
 def facts(loaded: Loaded) -> list[tuple[str, str]]:

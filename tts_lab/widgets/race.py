@@ -17,7 +17,6 @@ from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import race_chart
 from tts_lab.widgets.another import Another
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.lab_panels import status
 from tts_lab.widgets.lab_settings import RULES, STRATEGIES
 from tts_lab.widgets.panels import unknown_size
@@ -25,6 +24,7 @@ from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.picker import ModelPicker
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running, in_turn
+from tts_lab.widgets.sheet import sheet
 from tts_lab.widgets.writing import Pen, watched
 
 MOST = 4  # strategies in one race
@@ -145,11 +145,9 @@ class StrategyRace(Running):
         axis = widgets.HBox([widgets.Label("Cost axis"), self.axis])
         for box in (settings, axis):
             box.add_class("tts-row")
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         buttons = widgets.HBox([self.run_button, self.cancel_button, self.progress])
         super().__init__(
-            [style, settings, self.policies.box, self.verifiers.box, buttons,
+            [sheet(), settings, self.policies.box, self.verifiers.box, buttons,
              self.status_line, self.writing, axis, self.chart],
             "tts-race-widget",
         )  # fmt: skip

@@ -211,3 +211,12 @@ def failure(error: BaseException, hint: str = "", seconds: float = 0.0) -> Statu
         parts.insert(0, f"{type(error).__name__}:")
         hint = hint or "Press Run to try again; `.status.error` holds the error."
     return Status("failed", " ".join(parts), hint, seconds, error)
+
+
+def busy(status: Status) -> str:
+    """An attribute for a line whose words will change soon, so that they can wait.
+
+    >>> busy(Status("running")), busy(Status("done"))
+    (' aria-busy="true"', '')
+    """
+    return ' aria-busy="true"' if status.active else ""

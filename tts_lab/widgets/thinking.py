@@ -28,9 +28,9 @@ from tts_lab.traces import Event, Sampled
 from tts_lab.verifiers.exact import Exact
 from tts_lab.widgets import thinking_chart
 from tts_lab.widgets import thinking_panels as panels
-from tts_lab.widgets.chart import STYLE
 from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running
+from tts_lab.widgets.sheet import sheet
 from tts_lab.widgets.thinking_budget import (
     COSTS,
     WAITS,
@@ -118,10 +118,8 @@ class ThinkingExplorer(Running):
         self.chart, self.sentence = widgets.HTML(), widgets.HTML()
         self.status_line = widgets.HTML(panels.status(Status(), None, self.policy))
         self.writing, self.thought = widgets.HTML(), widgets.HTML(panels.thought(None))
-        style = widgets.HTML(f"<style>{STYLE}</style>")
-        style.add_class("tts-style")
         super().__init__(
-            [style, _title("Read off measured traces"), controls.budgets, self.chart,
+            [sheet(), _title("Read off measured traces"), controls.budgets, self.chart,
              self.sentence, _title(f"Live: {self.policy} thinks"), controls.questions,
              controls.buttons, self.status_line, self.writing, self.thought],
             "tts-thinking",

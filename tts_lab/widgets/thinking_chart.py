@@ -62,7 +62,7 @@ def draw(curve: Curve, without: Curve, reading: Reading, cost: str) -> str:
         f'<circle class="tts-dot tts-chosen" cx="{at:.1f}" cy="{height:.1f}" r="6"/>'
     )
     parts += _names(curve, None if alone else without, i, scale)
-    parts += _readings(curve, x, scale)
+    parts += _readings(curve, x, scale, reading.budget.limit)
     said = (
         f"Accuracy by {label}. {reading.budget.caption()}: {reading.mean:.1%}, "
         f"interval {reading.low:.1%} to {reading.high:.1%}."
@@ -77,7 +77,7 @@ def under(curve: Curve, without: Curve) -> str:
     words = f"Line: {waits_words(curve.waits)}, with its 95% interval over problems."
     if curve.waits != without.waits:
         words += " Dashed: no forced waits."
-    words += " Point at the line to read it."
+    words += f" {chart.POINT}"
     return f'<div class="tts-under">{escape(words)}</div>'
 
 
@@ -110,8 +110,10 @@ def _names(
     return parts
 
 
-def _readings(curve: Curve, x: FloatArray, scale: chart.Scale) -> list[str]:
-    """A strip around each point that shows its numbers under the mouse."""
+def _readings(
+    curve: Curve, x: FloatArray, scale: chart.Scale, chosen: int
+) -> list[str]:
+    """A strip around each point that shows its numbers under mouse and focus."""
     edges = np.concatenate([[LEFT], (x[1:] + x[:-1]) / 2, [max(x[-1], RIGHT)]])
     heights, parts = scale.y(curve.mean), []
     for i, limit in enumerate(curve.limits.tolist()):
@@ -124,7 +126,8 @@ def _readings(curve: Curve, x: FloatArray, scale: chart.Scale) -> list[str]:
             f"{flops_words(float(curve.flops[i]))}"
         )
         parts.append(
-            f'<g class="tts-reading"><rect x="{edges[i]:.1f}" y="{TOP}" '
+            f'<g class="tts-reading" tabindex="{-(limit != chosen)}" role="img" '
+            f'aria-label="{escape(words)}"><rect x="{edges[i]:.1f}" y="{TOP}" '
             f'width="{width:.1f}" height="{BOTTOM - TOP}"/>'
             f'<path d="M{x[i]:.1f} {TOP}V{BOTTOM}"/>'
             f'<circle class="tts-dot" cx="{x[i]:.1f}" cy="{heights[i]:.1f}" r="4.5"/>'

@@ -81,10 +81,16 @@ def svg(tree: SearchTree) -> str:
                 f'<path class="{name}" d="M{x0:.0f} {y0:.1f}C{bend:.0f} {y0:.1f} '
                 f'{bend:.0f} {one.y:.1f} {one.x:.0f} {one.y:.1f}"/>'
             )
-    # in reading order, so that Tab goes from the root outwards
-    for one in sorted(placed, key=lambda p: (p.x, p.y)):
-        parts.append(_more(one) if one.node is None else _node(tree, one.node, one))
+    # parents before children, so that arrow keys go down the tree line by line
+    order = {id(node): i for i, node in enumerate(tree.walk())}
+    parts += [_more(one) for one in placed if one.node is None]
+    nodes = [(order[id(one.node)], one) for one in placed if one.node is not None]
+    for _, one in sorted(nodes, key=lambda pair: pair[0]):
+        parts.append(_node(tree, one))
     words = f"Search tree: {len(tree) - 1} different lines from {tree.samples} samples."
+    best = [node for node in tree.walk() if tree.state(node) == "chosen"]
+    if best:
+        words += f" Chosen: {best[-1].step}."
     return (
         f'<div class="tts-tree"><svg class="tts-svg" style="width:{width:.0f}px" '
         f'viewBox="0 0 {width:.0f} {height}" role="tree" aria-label="{escape(words)}">'
@@ -96,7 +102,10 @@ def _x(depth: int) -> float:
     return LEFT + (FIRST + (depth - 1) * COLUMN if depth else 0)
 
 
-def _node(tree: SearchTree, node: Node, at: Placed) -> str:
+def _node(tree: SearchTree, at: Placed) -> str:
+    node = at.node
+    if node is None:
+        return _more(at)
     state = tree.state(node)
     score = "" if math.isnan(node.score) else f" {node.score:.2g}"
     step = _cut(" ".join(node.step.split()), CHARACTERS)
@@ -158,7 +167,7 @@ def _legend() -> str:
     for state in states:
         word = WORDS[state][0]
         parts.append(
-            f'<g class="tts-node tts-{state}">{shape(state, x, 12)}'
+            f'<g class="tts-node tts-{state}" aria-hidden="true">{shape(state, x, 12)}'
             f'<text x="{x + 11:.0f}" y="16">{word}</text></g>'
         )
         x += 34 + 7.2 * len(word)
