@@ -96,7 +96,7 @@ def runtime() -> str:
     >>> "core" in runtime() and "GPU" in runtime()
     True
     """
-    from tts_lab.ladder.engine import cores
+    from tts_lab.ladder.cores import cores
 
     count, name = cores(), gpu()
     of_cores = f"{count} core{'s' if count != 1 else ''}"
