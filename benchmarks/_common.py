@@ -36,8 +36,8 @@ from numba import njit  # noqa: E402
 
 from tts_lab import ladder, problems  # noqa: E402
 from tts_lab.ladder import model_folder, tokenizer  # noqa: E402
-from tts_lab.ladder.decode import through  # noqa: E402
 from tts_lab.ladder.cores import cores  # noqa: E402
+from tts_lab.ladder.decode import through  # noqa: E402
 from tts_lab.ladder.engine import Engine  # noqa: E402
 from tts_lab.ladder.packed import new_buffers  # noqa: E402
 from tts_lab.proposers import Job  # noqa: E402
