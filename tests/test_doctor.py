@@ -204,7 +204,6 @@ def test_the_page_knows_every_line_that_can_be_marked() -> None:
     found = doctor.examine()
     words = {finding.what.split()[0] for finding in found}
     optional = {"tts-lab", "cores", "GPU", *doctor._EXTRAS}
-    bounded = {"matplotlib", "numba", "numpy", "platformdirs"}
-    bounded |= {"safetensors", "scipy", "pillow", "ipykernel", "jupyterlab"}
+    bounded = {found.what for found in troubles.packages()} - {"ipywidgets"}
     for word in sorted(words - optional - bounded):
         assert f"`{word}" in page, f"{word}: not explained"
