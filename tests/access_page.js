@@ -122,6 +122,16 @@
       .observe(live, { childList: true });
   };
 
+  window.ttsTick = async (selector, times) => {
+    const old = [...document.querySelectorAll(`${selector} .tts-status`)].at(-1);
+    const box = old.parentElement;
+    for (let i = 1; i <= times; i += 1) {
+      const busy = i < times ? ' aria-busy="true"' : "";
+      box.innerHTML = `<div class="tts-status"${busy}>ticked ${i} times</div>`;
+      await new Promise((next) => setTimeout(next, 700 / (i < 3 ? 1 : 4)));
+    }
+  };
+
   // what is wider than its place, or leaves its picture
   window.ttsWide = () => {
     const found = [];

@@ -145,7 +145,8 @@ def test_points_of_a_picture_say_their_numbers_under_the_keyboard(page, name) ->
 def test_arrow_keys_walk_the_tree_and_a_new_tree_keeps_the_place(page) -> None:
     nodes = page.locator(".shown-lab [role=treeitem]")
     levels = [int(one.get_attribute("aria-level")) for one in nodes.all()]
-    child = levels.index(3)
+    # not a first child, so that the line before it is not its parent
+    child = next(i for i in range(2, len(levels)) if levels[i] == levels[i - 1] == 3)
     nodes.first.focus()
     for _ in range(child):
         page.keyboard.press("ArrowDown")
@@ -168,6 +169,13 @@ def test_arrow_keys_walk_the_tree_and_a_new_tree_keeps_the_place(page) -> None:
     heard = page.evaluate("window.ttsHeard")
     assert len(heard) <= 3, heard
     assert page.evaluate("document.activeElement.getAttribute('role')") == "treeitem"
+
+
+def test_a_line_that_ticks_is_not_announced_each_time(page) -> None:
+    page.evaluate("window.ttsListen('.shown-thinking')")
+    page.evaluate("window.ttsTick('.shown-thinking', 12)")
+    page.wait_for_function("window.ttsHeard.at(-1)?.includes('ticked 12 times')")
+    assert len(page.evaluate("window.ttsHeard")) <= 2
 
 
 def test_cancel_by_keyboard(page) -> None:
@@ -193,16 +201,17 @@ def test_cancel_by_keyboard(page) -> None:
 
 
 def test_nothing_moves_where_motion_is_not_wanted(page) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    moving = page.evaluate(
-        """() => [...document.querySelectorAll('.tts-widget, .tts-widget *')]
+    moving = page.add_style_tag(content=".tts-widget button { transition: all 3s }")
+    count = """() => [...document.querySelectorAll('.tts-widget, .tts-widget *')]
             .filter((one) => {
                 const style = getComputedStyle(one);
                 return one.getAnimations().length || style.animationName !== 'none' ||
                     style.transitionDuration.split(', ').some((t) => t !== '0s');
             }).map((one) => one.className.baseVal ?? one.className)"""
-    )
-    assert moving == []
+    assert page.evaluate(count) != []
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(count) == []
+    moving.evaluate("(style) => style.remove()")
 
 
 def test_pictures_stay_visible_in_a_systems_few_colours(page, artifacts: Path) -> None:
