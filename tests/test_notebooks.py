@@ -102,3 +102,12 @@ def test_checked_cells_have_something_to_check(path):
     ]
     assert checked
     assert [cell.source for cell in checked if not cell.outputs] == []
+
+
+@pytest.mark.parametrize("number", FIRST[:12])
+def test_each_notebook_sends_the_reader_to_its_exercise(number):
+    [path] = [p for p in found("notebooks") if p.name.startswith(number)]
+    [exercise] = (ROOT / "exercises" / "student").glob(f"ex{number}_*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert f"(../exercises/student/{exercise.name})" in words

@@ -105,7 +105,7 @@ CLAIMS: dict[str, Claim] = {
         Claim("T2", "test-time training multiplies accuracy on novel tasks", "10", TTT,
               "ARC, 1B: 5 to 29 of 80 tasks"),
         Claim("T3", "tree search and self-improvement against a verifier", "05, 10",
-              "the other route named in the sources"),
+              "no published value"),
         Claim("X1", "adaptive stopping beats a fixed number of samples", "07",
               "beyond the papers"),
     )
