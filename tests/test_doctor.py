@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_doctor_names_what_a_missing_backend_needs() -> None:
     assert {"Python", "cores", "engine", "torch", "vllm"} <= findings.keys()
     for name in ("torch", "transformers", "vllm", "jupyterlab"):
         missing = findings[name].found == "not installed"
-        assert missing == findings[name].need.startswith("pip install")
+        assert missing == (' -m pip install "tts-lab[' in findings[name].need)
 
 
 @pytest.mark.parametrize("version", [(3, 10, 2), (3, 14, 0), (2, 7, 18)])
@@ -108,6 +109,65 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert not fine.trouble and not (tmp_path / "not").exists()
 
 
+def test_a_folder_that_may_not_be_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a home of somebody else is; root may enter all, so the system says no."""
+    (tmp_path / "closed").mkdir()
+    below = str(tmp_path / "closed" / "x")[:-1]
+
+    def refuse(name: str, real: Any) -> None:
+        def guarded(path: Any, *rest: Any, **options: Any) -> Any:
+            asked = "" if isinstance(path, int) else os.fspath(path)
+            # a file without a name is opened in the folder itself
+            if asked.startswith(below) or (name == "open" and asked + os.sep == below):
+                raise PermissionError(13, "Permission denied", path)
+            return real(path, *rest, **options)
+
+        monkeypatch.setattr(os, name, guarded)
+
+    refuse("stat", os.stat)
+    refuse("mkdir", os.mkdir)
+    refuse("scandir", os.scandir)
+    refuse("open", os.open)
+    inside = Path(below) / "cache" / "kernels"
+    with pytest.raises(PermissionError):
+        inside.exists()
+    monkeypatch.setattr(compiled, "folder", lambda: inside)
+    assert not compiled.can_keep() and not compiled.is_cached()
+    found = troubles.writable("cache", inside, cure="choose another")
+    assert found.trouble and "Permission denied" in found.found
+    assert of(doctor.examine(), "engine").found == "compiled at every start"
+
+
+def test_a_read_only_folder_with_machine_code_is_no_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """numba wants to write there too, and would compile in silence."""
+    monkeypatch.setattr(compiled, "folder", lambda: Path(NOWHERE))
+    monkeypatch.setattr(compiled, "is_cached", lambda: True)
+    monkeypatch.setattr(compiled, "_warm", False)
+    monkeypatch.setattr(compiled, "_compile", lambda: None)
+    said: list[str] = []
+    compiled.ensure(said.append)
+    assert "at every start" in said[0]
+
+
+def test_one_look_that_fails_leaves_the_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "cwd", gone)
+    monkeypatch.setattr("tempfile.gettempdir", gone)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"!  this folder +cannot be looked at: FileNotFoundError", out)
+    assert re.search(r"!  temporary +no folder can be written\n +-> .*TMPDIR", out)
+    assert "GPU" in out
+
+
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(troubles, "MEGABYTES_FREE", 10**9)
     found = troubles.writable("cache", tmp_path, cure="")
@@ -129,6 +189,10 @@ def test_a_proxy_before_oneself(name: str, address: str) -> None:
     assert found.trouble and "NO_PROXY=localhost,127.0.0.1" in found.need
     assert found.found.startswith("proxy:3128") and "secret" not in str(found)
     assert troubles.proxy({name: address, "NO_PROXY": "localhost"}).trouble
+    broken = troubles.proxy({name: "http://me:p/ss#1@proxy"})
+    assert broken.found.startswith("proxy,") and "ss" not in broken.found
+    odd = troubles.proxy({name: "http://me:secret#proxy 1"})
+    assert odd.found.startswith("set, but no address") and "secret" not in str(odd)
     for bypass in ("localhost,127.0.0.1", "*"):
         assert not troubles.proxy({name: address, "no_proxy": bypass}).trouble
     assert troubles.proxy({name: ""}).found == "none"
@@ -140,6 +204,16 @@ def test_a_kernel_of_another_environment() -> None:
     assert found.trouble and here in found.need
     assert not troubles.same_environment("python", here).trouble
     assert not troubles.same_environment("/home/me/.venv/bin/python3", here).trouble
+
+
+def test_paths_are_shortened_at_folders_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("USERPROFILE", "/home/ann")
+    assert troubles.short(Path("/home/ann/x")) == str(Path("~/x"))
+    assert troubles.short(Path("/home/anna/x")) == str(Path("/home/anna/x"))
+    monkeypatch.setenv("HOME", "/")
+    monkeypatch.setenv("USERPROFILE", "/")
+    assert troubles.short(Path("/usr/bin")) == str(Path("/usr/bin"))
 
 
 def test_little_memory() -> None:

@@ -138,7 +138,24 @@ def test_an_engine_that_is_not_compiled_is_announced(
 ) -> None:
     monkeypatch.setattr(notebook, "_engine_is_compiled", lambda: False)
     notebook.setup()
-    assert "not compiled yet" in shown[0]
+    assert "not compiled yet" in shown[0] and "once on this machine" in shown[0]
+    monkeypatch.setattr("tts_lab.ladder.compiled.folder", lambda: Path(os.devnull, "x"))
+    notebook.setup()
+    assert "at every start" in shown[1] and "tts-lab doctor" in shown[1]
+
+
+def test_colab_is_left_alone_while_an_old_module_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, shown: list[str]
+) -> None:
+    """Its widgets have no `_repr_mimebundle_` that could be published."""
+    output = ModuleType("google.colab.output")
+    output.enable_custom_widget_manager = lambda: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
+    monkeypatch.setattr("ipywidgets.__version__", "7.7.1")
+    monkeypatch.setattr(notebook, "_shell", lambda: SimpleNamespace())
+    notebook.setup()  # would fail on the formatter that this shell lacks
+    assert "7.7.1 is loaded: restart" in shown[0]
 
 
 def test_the_bound_is_that_of_the_package(repository: Path) -> None:

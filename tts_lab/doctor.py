@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from tts_lab import troubles
-from tts_lab.troubles import Finding
+from tts_lab.ladder.cores import cores
+from tts_lab.memory import free
+from tts_lab.troubles import Finding, pip
 
 _EXTRAS = {
     "torch": ("training and test-time training", "train"),
@@ -26,24 +30,32 @@ _PAGE = "docs/troubleshooting.md"
 
 def examine() -> list[Finding]:
     """Look at versions, folders, Jupyter, the engine, rungs and backends."""
-    from tts_lab import __version__
-    from tts_lab.ladder.cores import cores
-    from tts_lab.memory import free
-
-    return [
-        Finding("tts-lab", __version__),
-        troubles.interpreter(),
-        Finding("cores", str(cores())),
-        troubles.memory(free()),
-        *troubles.packages(),
-        *_folders(),
-        troubles.kernel(),
-        troubles.port(),
-        troubles.proxy(),
-        *_engine(),
-        *(_extra(name) for name in _EXTRAS),
-        _gpu(),
-    ]
+    looks: dict[str, Callable[[], Finding | list[Finding]]] = {
+        "tts-lab": _ourselves,
+        "Python": troubles.interpreter,
+        "memory": lambda: troubles.memory(free()),
+        "packages": troubles.packages,
+        "cache": _cache,
+        "verdicts": _verdicts,
+        "this folder": _here,
+        "temporary": _temporary,
+        "kernel": troubles.kernel,
+        "port": troubles.port,
+        "proxy": troubles.proxy,
+        "rungs": _rungs,
+        "engine": _engine,
+        **{name: partial(_extra, name) for name in _EXTRAS},
+        "GPU": _gpu,
+    }
+    found: list[Finding] = []
+    for what, look in looks.items():
+        try:
+            seen = look()
+        except Exception as error:  # the others are looked at all the same
+            words = f"cannot be looked at: {type(error).__name__}: {error}"
+            seen = Finding(what, words, f"see {_PAGE}", trouble=True)
+        found += [seen] if isinstance(seen, Finding) else seen
+    return found
 
 
 def report(findings: list[Finding]) -> str:
@@ -74,43 +86,65 @@ def _verdict(problems: int) -> str:
     return f"{problems} problems: see the lines marked !"
 
 
-def _folders() -> list[Finding]:
-    from tts_lab import scoreboard
+def _ourselves() -> list[Finding]:
+    from tts_lab import __version__
+
+    return [Finding("tts-lab", __version__), Finding("cores", str(cores()))]
+
+
+def _cache() -> Finding:
     from tts_lab.ladder.compiled import folder
 
-    def cure(variable: str) -> str:
-        return _MOVE.format(variable) if sys.platform == "linux" else _ALLOW
-
-    return [
-        troubles.writable("cache", folder().parent, cure=cure("XDG_CACHE_HOME")),
-        troubles.writable("verdicts", scoreboard.folder(), cure=cure("XDG_DATA_HOME")),
-        troubles.writable(
-            "this folder",
-            Path.cwd(),
-            cure="JupyterLab cannot save here: copy the course to a folder of your own",
-        ),
-        troubles.writable(
-            "temporary",
-            Path(tempfile.gettempdir()),
-            cure="choose another: export TMPDIR=/path/to/folder",
-        ),
-    ]
+    cure = _move("XDG_CACHE_HOME")
+    return troubles.writable("cache", folder().parent, cure=cure)
 
 
-def _engine() -> list[Finding]:
+def _verdicts() -> Finding:
+    from tts_lab import scoreboard
+
+    cure = _move("XDG_DATA_HOME")
+    return troubles.writable("verdicts", scoreboard.folder(), cure=cure)
+
+
+def _here() -> Finding:
+    cure = "JupyterLab cannot save here: copy the course to a folder of your own"
+    return troubles.writable("this folder", Path.cwd(), cure=cure)
+
+
+def _temporary() -> Finding:
+    cure = "choose another: export TMPDIR=/path/to/folder"
+    try:
+        chosen = tempfile.gettempdir()
+    except FileNotFoundError:
+        return Finding("temporary", "no folder can be written", cure, trouble=True)
+    return troubles.writable("temporary", Path(chosen), cure=cure)
+
+
+def _move(variable: str) -> str:
+    return _MOVE.format(variable) if sys.platform == "linux" else _ALLOW
+
+
+def _rungs() -> Finding:
     from tts_lab import ladder
-    from tts_lab.ladder.compiled import is_cached
     from tts_lab.ladder.rungs import RUNGS, SPECIALISTS
 
     every = [*RUNGS, *SPECIALISTS]
-    rungs = [name for name in every if ladder.path(name).is_dir()]
-    missing = sorted(set(every) - set(rungs))
-    need = "install tts-lab again: its files are not complete" if missing else ""
-    found = [Finding("rungs", ", ".join(rungs) or "none", need, bool(missing))]
+    there = [name for name in every if ladder.path(name).is_dir()]
+    complete = len(there) == len(every)
+    need = "" if complete else "install tts-lab again: its files are not complete"
+    return Finding("rungs", ", ".join(there) or "none", need, trouble=not complete)
+
+
+def _engine() -> Finding:
+    from tts_lab.ladder.compiled import can_keep, is_cached
+
+    if not can_keep():
+        need = "see cache: until it can be written every start compiles for 20 s"
+        return Finding("engine", "compiled at every start", need)
     if not is_cached():
         need = "tts-lab warmup (about 20 s, once); else the first cell waits for it"
-        return [*found, Finding("engine", "not compiled yet", need)]
-    return [*found, Finding("engine", _one_sample())]
+        return Finding("engine", "not compiled yet", need)
+    return Finding("engine", _one_sample())
 
 
 def _one_sample() -> str:
@@ -135,7 +169,7 @@ def _one_sample() -> str:
 def _extra(name: str) -> Finding:
     purpose, extra = _EXTRAS[name]
     version = _version(name)
-    need = "" if version else f'pip install "tts-lab[{extra}]" for {purpose}'
+    need = "" if version else f'{pip()} "tts-lab[{extra}]" for {purpose}'
     return Finding(name, version or "not installed", need)
 
 

@@ -85,7 +85,7 @@ def advice() -> list[str]:
     if not _engine_is_compiled():
         lines.append(
             "The engine is not compiled yet: the first run does it, in about 20 s, "
-            "once on this machine."
+            f"{_how_often()}."
         )
     return lines
 
@@ -142,10 +142,11 @@ def switch_on_colab_widgets() -> None:
     try:
         output = importlib.import_module("google.colab.output")
         output.enable_custom_widget_manager()  # a second call changes nothing
+        from ipywidgets import Widget, __version__
     except Exception:  # another Colab: its own manager is left to show the widgets
         return
-    from ipywidgets import Widget
-
+    if _numbers(__version__) < IPYWIDGETS:  # `advice` says what to do
+        return
     shell.display_formatter.ipython_display_formatter.for_type(Widget, _publish)
 
 
@@ -177,6 +178,14 @@ def _engine_is_compiled() -> bool:
     except ImportError:  # no engine to compile
         return True
     return is_cached()
+
+
+def _how_often() -> str:
+    from tts_lab.ladder.compiled import can_keep, folder
+
+    if can_keep():
+        return "once on this machine"
+    return f"at every start, for {folder()} cannot be written (see tts-lab doctor)"
 
 
 def _installed(name: str) -> str | None:

@@ -193,13 +193,13 @@ Every finding that the course measures. It holds, or does not hold here, when th
 told; the rule was fixed before the measurement. Written by `tts-lab scoreboard` from
 the verdicts of the rendered notebooks.
 
-The letter names the source: M "Large Language Monkeys" (Brown et al.), H Schaeffer et al.,
-S Snell et al., L Liu et al., T test-time training, thinking and training against a
-checker, X beyond the papers. A name behind a hyphen is a part of the claim. "Says > 100"
-is what the claim says of the effect. Rungs (`27k` to `1.5m`) are the models of the
+The letter names the source: M "Large Language Monkeys" (Brown et al.), H Schaeffer et
+al., S Snell et al., L Liu et al., T test-time training, thinking and training against a
+checker, X beyond the papers. A name behind a hyphen is a part of the claim. "Says >
+100" is what the claim says of the effect. Rungs (`27k` to `1.5m`) are the models of the
 package by their parameters, chains and countdown its two kinds of problems; bins are
-groups of problems of equal difficulty, by the true share of right answers (oracle) or by
-the verifier's scores (predicted). "Shipped" are runs stored with the package. The
+groups of problems of equal difficulty, by the true share of right answers (oracle) or
+by the verifier's scores (predicted). "Shipped" are runs stored with the package. The
 notebook in the last column explains the rest.
 
 """

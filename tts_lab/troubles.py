@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import socket
 import sys
@@ -19,7 +20,6 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 PORT = 8888  # where JupyterLab starts unless told otherwise
 MEGABYTES_FREE = 200  # of disk, for machine code, verdicts and saved notebooks
@@ -65,18 +65,18 @@ def packages(
     """
     from packaging.requirements import Requirement
 
-    found, pip = [], f"{short(sys.executable)} -m pip install"
+    found = []
     for line in metadata.requires("tts-lab") or []:
         wanted = Requirement(line)
         core = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
         lab = wanted.marker is not None and wanted.marker.evaluate({"extra": "lab"})
         if not core and not lab:
             continue
-        cure = f'{pip} "{wanted.name}{wanted.specifier}"'
+        cure = f'{pip()} "{wanted.name}{wanted.specifier}"'
         try:
             present = version(wanted.name)
         except metadata.PackageNotFoundError:
-            cure = cure if core else f'{pip} "tts-lab[lab]"'
+            cure = cure if core else f'{pip()} "tts-lab[lab]"'
             found.append(Finding(wanted.name, "missing", cure, trouble=core))
             continue
         if wanted.specifier.contains(present, prereleases=True):
@@ -90,7 +90,7 @@ def packages(
 
 
 def writable(what: str, folder: Path, *, cure: str) -> Finding:
-    """Whether a file can really be written into a folder, made if need be.
+    """Whether a file can really be written into a folder, or what of it exists.
 
     An attempt, because neither permission bits nor the user's name tell it for sure
     (network drives, read-only mounts, a full disk).
@@ -98,7 +98,7 @@ def writable(what: str, folder: Path, *, cure: str) -> Finding:
     >>> writable("cache", Path(os.devnull) / "cache", cure="choose another").trouble
     True
     """
-    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    existing = next(p for p in (folder, *folder.parents) if os.path.exists(p))
     try:
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(b"\0" * 4096)
@@ -140,13 +140,16 @@ def proxy(environment: Mapping[str, str] = os.environ) -> Finding:
     ...        "127.0.0.1"}).found
     'proxy.example:3128, not for this machine itself'
     """
-    lower = {name.lower(): value for name, value in environment.items() if value}
+    # As urllib does, the lower-case name counts where both are set.
+    given = sorted(environment.items(), key=lambda item: item[0].islower())
+    lower = {name.lower(): value for name, value in given if value}
     names = ("http_proxy", "https_proxy", "all_proxy")
     address = next((lower[name] for name in names if name in lower), None)
     if address is None:
         return Finding("proxy", "none")
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    shown = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+    shown = re.sub(r"^\w+://", "", address).rpartition("@")[2].rstrip("/")
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d+)?", shown):
+        shown = "set, but no address"
     proxies = {"no": lower.get("no_proxy", "")}
     bypassed = all(
         urllib.request.proxy_bypass_environment(host, proxies)  # type: ignore[attr-defined]
@@ -166,11 +169,11 @@ def kernel() -> Finding:
     try:
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
     except ImportError:
-        return Finding("kernel", "no Jupyter here", 'pip install "tts-lab[lab]"')
+        return Finding("kernel", "no Jupyter here", f'{pip()} "tts-lab[lab]"')
     try:
         chosen = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        need = 'pip install "tts-lab[lab]"'
+        need = f'{pip()} "tts-lab[lab]"'
         return Finding("kernel", "python3 not found", need, trouble=True)
     return same_environment(chosen)
 
@@ -185,7 +188,7 @@ def same_environment(chosen: str, here: str = sys.executable) -> Finding:
     known = not os.path.isabs(chosen) or Path(chosen).parent == Path(here).parent
     if known:
         return Finding("kernel", "python3, of this environment")
-    need = f"{here} -m ipykernel install --sys-prefix, then choose that kernel"
+    need = f"{quoted(here)} -m ipykernel install --sys-prefix, then choose that kernel"
     return Finding("kernel", f"python3 is {chosen}, elsewhere", need, trouble=True)
 
 
@@ -205,7 +208,26 @@ def memory(free: int | None) -> Finding:
     return Finding("memory", f"{size(free)} free", need, trouble=True)
 
 
-def short(path: object) -> str:
+def pip() -> str:
+    """The command that installs into this environment, whatever is activated."""
+    return f"{quoted(sys.executable)} -m pip install"
+
+
+def quoted(path: str) -> str:
+    """A path as a shell takes it.
+
+    >>> quoted("/home/me/my course/python")
+    '"/home/me/my course/python"'
+    """
+    return f'"{path}"' if " " in path else path
+
+
+def short(path: Path) -> str:
     """A path with ~ for the home folder."""
-    text, home = str(path), str(Path.home())
-    return "~" + text.removeprefix(home) if text.startswith(home) else text
+    try:
+        home = Path.home()
+    except RuntimeError:  # nobody's
+        return str(path)
+    if home == Path(home.anchor) or not path.is_relative_to(home):
+        return str(path)
+    return str(Path("~", path.relative_to(home)))

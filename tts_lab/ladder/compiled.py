@@ -36,17 +36,20 @@ def folder() -> Path:
 
 def can_keep() -> bool:
     """Whether machine code is kept; elsewhere every start compiles again."""
-    try:
+    try:  # numba wants to write also where it only reads
         folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder()):
             return True
     except OSError:
-        return is_cached()  # a read-only folder that somebody filled
+        return False
 
 
 def is_cached() -> bool:
     """Whether machine code has been kept before."""
-    return any(folder().glob("**/decode.advance*.nbc"))
+    try:
+        return any(folder().glob("**/decode.advance*.nbc"))
+    except OSError:  # a folder that may not be entered
+        return False
 
 
 def ensure(say: Callable[[str], object] | None = None) -> None:
@@ -57,11 +60,12 @@ def ensure(say: Callable[[str], object] | None = None) -> None:
     global _warm
     if _warm:
         return
-    if not is_cached():
+    kept = can_keep()
+    if not (kept and is_cached()):
         if say is None:
             say = sys.stderr.write
         often = "once on this machine"
-        if not can_keep():
+        if not kept:
             often = f"again at every start: {folder()} cannot be written, see "
             often += "`tts-lab doctor`"
         say(f"tts_lab: compiling the engine (about 20 s), {often} ...\n")
