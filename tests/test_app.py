@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import html
 import json
 import os
+import queue
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import psutil
 import pytest
@@ -18,10 +25,12 @@ from browser import PATIENCE, free_port, jupyter_environment
 from browser_page import Browser
 
 from tts_lab.app import FOLDER, PAGES, page_path
+from tts_lab.app.server import address, check_port, quoted
 from tts_lab.cli import main
 
 LAB = ".tts-lab"
 NODES = f"{LAB} g[role=treeitem]"
+VISITOR = str(Path(__file__).with_name("app_visitor.py"))
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,91 @@ def test_ctrl_c_ends_it(app: tuple[str, subprocess.Popen[str]], log: Path) -> No
     assert "Traceback" not in log.read_text()
 
 
+def test_a_token_of_the_user_is_said_once_it_serves_and_opens_the_page(
+    tmp_path: Path,
+) -> None:
+    token, port = tmp_path / "token", free_port()
+    token.write_text("the users own\n")
+    environment = os.environ | jupyter_environment(tmp_path)
+    environment.pop("JUPYTER_TOKEN", None)
+    done = subprocess.run(
+        [sys.executable, VISITOR, str(port)],
+        env=environment | {"JUPYTER_TOKEN_FILE": str(token)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)  # and nothing else was printed
+    url = f"http://127.0.0.1:{port}/?token=the+users+own"
+    assert seen["said"] == [f"lab runs at {url}", "Stop it with Ctrl+C."]
+    assert seen["status"] == 200 and "login" not in seen["url"]
+    assert not seen["left"]
+
+
+@pytest.mark.parametrize("token", ["", " \n", "set by the user\n"])
+def test_there_is_always_a_token(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from voila.app import Voila
+
+    from tts_lab.app.voila_app import App
+
+    settings = {"identity_provider": SimpleNamespace(token=token)}
+    monkeypatch.setattr(Voila, "init_settings", lambda app: settings)
+    found = App().init_settings()["identity_provider"].token
+    assert found == token.strip() if token.strip() else len(found) == 48
+
+
+def test_the_browser_gets_a_file_for_this_user_alone_and_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tts_lab.app.voila_app import App
+
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", opened.put)
+    app = App(ip="::1", port=9000)
+    app.connection_dir = str(tmp_path)
+    app.identity_provider = SimpleNamespace(token='se"cret', token_generated=False)
+    assert app.display_url == "http://[::1]:9000/?token=se%22cret"
+    app.launch_browser()
+    url = opened.get(timeout=60)
+    assert url.startswith("file:") and "cret" not in url
+    file = Path(url2pathname(urlsplit(url).path))
+    assert file.parent == tmp_path  # Voila's own folder, which it removes
+    refresh = f'http-equiv="refresh" content="0; url={html.escape(app.display_url)}"'
+    assert refresh in file.read_text()
+    if os.name == "posix":
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_first_address_goes_to_the_page_for_now() -> None:
+    from tts_lab.app.voila_app import App
+
+    app = App(page="race")
+    app.server_url = "/"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voila.app.Voila.init_handlers", lambda app: [])
+        [start, _] = app.init_handlers()
+    assert start[2]["url"] == page_path("race")
+    assert start[2]["permanent"] is False
+
+
+@pytest.mark.parametrize(
+    ("ip", "host"),
+    [
+        ("localhost", "localhost"),
+        ("lab.example", "lab.example"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "localhost"),
+        ("", "localhost"),
+        ("::1", "[::1]"),
+        ("::", "[::1]"),
+        ("0:0::0", "[::1]"),
+    ],
+)
+def test_the_address_is_one_that_this_machine_can_open(ip: str, host: str) -> None:
+    assert address(ip, 8866, "a&b") == f"http://{host}:8866/?token=a%26b"
+
+
 def test_every_page_names_its_widget_and_the_other_pages() -> None:
     found = {path.name for path in (FOLDER / "pages").glob("*.ipynb")}
     assert found == set(PAGES.values())
@@ -159,11 +253,42 @@ def test_a_port_that_is_taken_is_named_with_another_to_choose(
     assert re.search(r"--port \d+\n", said)
 
 
+@pytest.mark.parametrize("families", [[4, 6], [6]])
+def test_localhost_is_fine_without_ipv6_while_ipv4_is_there(
+    families: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, bind = free_port(), socket.socket.bind
+    stream = (socket.SOCK_STREAM, 0, "")
+    hosts = {
+        4: (socket.AF_INET, *stream, ("127.0.0.1", port)),
+        6: (socket.AF_INET6, *stream, ("::1", port, 0, 0)),
+    }
+
+    def refuse(probe: socket.socket, where: tuple[str, int]) -> None:
+        if probe.family == socket.AF_INET6:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        bind(probe, where)
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [hosts[family] for family in families]
+    )
+    if 4 in families:
+        check_port("localhost", port)
+    else:
+        with pytest.raises(OSError, match=r"'localhost'.*; 127\.0\.0\.1 is this"):
+            check_port("localhost", port)
+
+
 def test_without_voila_the_line_to_install_it_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "voila.app", None)
     monkeypatch.delitem(sys.modules, "tts_lab.app.voila_app", raising=False)
     port = f"--port={free_port()}"
+    monkeypatch.setattr(sys, "executable", str(Path("my course", "python")))
     assert main(["app", "--no-browser", port]) == 2
-    assert 'pip install "tts-lab[lab]"' in capsys.readouterr().err
+    line = f'{quoted(sys.executable)} -m pip install "tts-lab[lab]"'
+    assert line in capsys.readouterr().err
+    if os.name == "posix":
+        assert shlex.split(line)[0] == sys.executable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from tts_lab.app import PAGES
@@ -32,6 +33,7 @@ def _app(options: argparse.Namespace) -> None:
 
     serve(
         options.page,
+        say=partial(print, flush=True),
         ip=options.ip,
         port=options.port,
         theme=options.theme,
