@@ -8,7 +8,7 @@ of the image beside that server, both together held to 1 GiB. Prints how each we
 the most memory seen, and how much processor time notebook 00 took to its first output
 and its first live curve; `artifacts/binder.json` keeps the same. Ends with 1 if a
 notebook failed. `--quick` leaves repo2docker's own packages out; `--keep` builds in
-that folder and leaves it, or uses what an earlier call left there.
+that folder and leaves it, or uses what an earlier call left there. Linux only.
 
 nbval, psutil and jupyter_client are this environment's, the image has none of it added.
 """
@@ -104,6 +104,8 @@ def check(image: Image, names: list[str], *, base: bool) -> dict[str, object]:
 
 def main() -> int:
     given = options()
+    if sys.platform != "linux":
+        raise SystemExit(f"memory is counted on Linux only; this is {sys.platform}")
     found = (p for f in FOLDERS for p in sorted((ROOT / f).glob("*.ipynb")))
     names = given.notebooks or [p.relative_to(ROOT).as_posix() for p in found]
     with tempfile.TemporaryDirectory(prefix="binder-") as temporary:

@@ -21,11 +21,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+from checkout import checkout
+
 ROOT = Path(__file__).resolve().parent.parent
-LIST_FILES = (
-    *("git", "-c", "safe.directory=*", "ls-files", "-z"),
-    *("--cached", "--others", "--exclude-standard"),
-)
 # What repo2docker asks for by name, as in environment.py-3.11-linux-64.lock, 2025-10-16
 BASE = (
     "pip==25.2",
@@ -102,7 +100,7 @@ class Image:
     def build(self, *, base: bool = True) -> None:
         """All steps; without `base` the packages of repo2docker itself are left out."""
         self.home.mkdir(parents=True)
-        checkout(self.home)
+        checkout(ROOT, self.home)
         self.interpreter(self.home / "binder" / "runtime.txt")
         pip = [self.prefix / "bin" / "pip", "install", "-qq", "--no-cache-dir"]
         # What is never imported need not be compiled; of no effect on what is.
@@ -177,14 +175,3 @@ class Image:
         server.kill()
         server.wait()
         raise SystemExit(f"the server does not answer:\n{self.log.read_text()[-4000:]}")
-
-
-def checkout(target: Path) -> None:
-    """Copy what a commit of the working tree would hold."""
-    listed = subprocess.run(
-        LIST_FILES, cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)

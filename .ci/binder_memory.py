@@ -4,12 +4,13 @@ What counts is the sum of proportional set sizes: a page that three processes sh
 a third of a page of each, so the sum is what the group holds, as in a cgroup. A limit
 on address space (`ulimit -v`) counts what is only reserved, which for compiled code,
 BLAS and threads is several times what is used; a cgroup needs root. Not covered: what
-comes and goes between two looks.
+comes and goes between two looks, and systems other than Linux.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from threading import Event, Thread
 from typing import Self
 
@@ -47,6 +48,11 @@ class Watch:
         Bytes, the most that was seen.
     over : bool
         Whether the limit was reached.
+
+    Raises
+    ------
+    Exception
+        On leaving, what ended the looking: from there on nothing was limited.
     """
 
     def __init__(
@@ -58,15 +64,23 @@ class Watch:
         self.peak, self.over = 0, False
         self._group, self._victims, self._limit = group, victims, limit
         self._stop = Event()
+        self._error: BaseException | None = None
         self._thread = Thread(target=self._look, daemon=True)
 
     def _look(self) -> None:
-        while not self._stop.wait(EVERY):
-            now = held(self._group())
-            self.peak = max(self.peak, now)
-            if now > self._limit:
-                self.over = True
-                for process in self._victims():
+        try:
+            while not self._stop.wait(EVERY):
+                self._look_once()
+        except BaseException as error:  # a thread has nobody else to tell
+            self._error = error
+
+    def _look_once(self) -> None:
+        now = held(self._group())
+        self.peak = max(self.peak, now)
+        if now > self._limit:
+            self.over = True
+            for process in self._victims():
+                with suppress(psutil.NoSuchProcess):
                     process.kill()
 
     def __enter__(self) -> Self:
@@ -76,3 +90,5 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        if self._error is not None:
+            raise self._error

@@ -28,6 +28,12 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture
+def tools(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the modules in `.ci` importable."""
+    monkeypatch.syspath_prepend(repository / ".ci")
+
+
 @pytest.fixture(scope="session")
 def artifacts() -> Path:
     """The folder for what a run leaves to look at: screenshots, measurements."""

@@ -11,19 +11,15 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 
+import psutil
 import pytest
 
 FIRST = "notebooks/00_start_here.ipynb"
 LIMIT_MIB = 1024
 CPU_SECONDS = 30  # three times the bar
-
-
-@pytest.fixture
-def tools(repository, monkeypatch):
-    """Makes the modules in `.ci` importable."""
-    monkeypatch.syspath_prepend(repository / ".ci")
 
 
 def names(lines):
@@ -124,6 +120,67 @@ for name in ("torch", "torch.nn", "transformers", "vllm"):
 """
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_a_checkout_is_what_a_commit_would_hold(tools, tmp_path):
+    from checkout import checkout
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    (one / "a folder").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", one], check=True)
+    for name in ("old", "gone", "a folder/ü", "built"):
+        (one / name).write_text(name, encoding="utf-8")
+    (one / ".gitignore").write_text("built\n")
+    subprocess.run(["git", "-C", one, "add", "old", "gone"], check=True)
+    (one / "gone").unlink()
+    assert checkout(one, two) == two
+    copied = {p.relative_to(two).as_posix() for p in two.rglob("*") if p.is_file()}
+    assert copied == {".gitignore", "old", "a folder/ü"}
+
+
+def test_other_systems_are_refused(tools, monkeypatch):
+    import binder
+
+    monkeypatch.setattr(binder, "check", None)
+    monkeypatch.setattr(sys, "argv", ["binder.py"])
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SystemExit, match="Linux only; this is darwin"):
+        binder.main()
+
+
+def test_what_ends_the_watch_is_raised(tools):
+    """Else nothing would be limited, and the run would count as passed."""
+    from binder_memory import Watch
+
+    looked = threading.Event()
+
+    def group():
+        looked.set()
+        raise OSError("no /proc")
+
+    with (
+        pytest.raises(OSError, match="no /proc"),
+        Watch(group, list, 1 << 30) as watch,
+    ):
+        assert looked.wait(60)
+    assert not watch.over
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts as Linux does")
+def test_what_ended_by_itself_need_not_be_killed(tools):
+    from binder_memory import Watch
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
+        gone = psutil.Process(process.pid)
+        process.communicate(b"\n")
+    killed = threading.Event()
+
+    class Last:
+        kill = killed.set
+
+    with Watch(lambda: [psutil.Process()], lambda: [gone, Last()], 0) as watch:
+        assert killed.wait(60)
+    assert watch.over
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts as Linux does")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -32,29 +30,9 @@ pytestmark = pytest.mark.browser
 
 SECONDS = 90
 MEGABYTES = 700
-LIST_FILES = (
-    *("git", "-c", "safe.directory=*", "ls-files", "-z"),
-    *("--cached", "--others", "--exclude-standard"),
-)
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 # What make, a virtual environment, Python or a desktop would leave behind.
 INHERITED = ("ARGS", "IPYTHON", "JUPYTER", "MAKE", "MFLAGS", "PYTHON", "VIRTUAL", "XDG")
-
-
-def checkout(repository: Path, target: Path) -> Path:
-    """Copy what a commit of the working tree would hold."""
-    listed = subprocess.run(
-        LIST_FILES,
-        cwd=repository,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (repository / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(repository / name, target / name)
-    return target
 
 
 def disk_megabytes(folder: Path) -> float:
@@ -69,7 +47,9 @@ def bare_environment(home: Path) -> dict[str, str]:
 
 
 @pytest.mark.timeout(2400)
-def test_make_lab_on_a_fresh_clone(repository, artifacts, tmp_path):
+def test_make_lab_on_a_fresh_clone(repository, artifacts, tmp_path, tools):
+    from checkout import checkout
+
     require_chromium()
     clone = checkout(repository, tmp_path / "clone")
     home = tmp_path / "home"

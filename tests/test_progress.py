@@ -177,9 +177,15 @@ def test_a_kernel_killed_while_it_writes_leaves_what_was_there(own):
 def test_reset_forgets_the_marks_and_leaves_other_files(own):
     right()
     wrong()
-    (own / "notes.txt").write_text("mine")
-    assert progress.reset() == 2
-    assert [path.name for path in own.iterdir()] == ["notes.txt"]
+    (own / "renamed_since.passed").write_text("2026-01-02T03:04:05+00:00\n")
+    theirs = {
+        *("film.mkv.part", "film.part", "my film.passed", "tail.passed.bak"),
+        *("tail.passed.part", "tail.tried.0123.part", ".passed", "notes.txt"),
+    }
+    for name in theirs:
+        (own / name).write_text("mine")
+    assert progress.reset() == 3
+    assert {path.name for path in own.iterdir()} == theirs
     assert progress.reset() == 0
 
 
@@ -264,8 +270,11 @@ def test_the_table_says_in_words_what_the_text_says():
 
 
 def test_the_text_fits_a_terminal():
-    page = Page(marks(*EXERCISES, mark=TRIED), "here")
-    assert max(map(len, page.text().splitlines())) <= 80
+    whole = marks(*EXERCISES)
+    one_left = (Page(whole | {name: TRIED}) for name in names())
+    for page in (Page(marks(*EXERCISES, mark=TRIED), "here"), Page(whole), *one_left):
+        assert max(map(len, page.text().splitlines())) <= 80
+        assert f"next: {page.next()}" in page.text().replace("\n      ", " ")
     assert "[####################] 3 of 3" in Page(marks(EXERCISES[1])).text()
     assert "[..........]" not in page.text()
 

@@ -159,7 +159,7 @@ def test_run_races_to_the_end():
     assert widget.wait(SECONDS)
     assert widget.status.phase == "done", widget.status.message
     assert [p.n for p in widget.points] == [4, 4, 8, 8]
-    assert "Done in" in widget.status_line.value
+    assert ">✓ Done in " in widget.status_line.value
     assert widget.progress.value == 1
     assert "best-of-n, n 8: 100.0%" in widget.text()
     found = re.search(r"<svg.*</svg>", widget.chart.value, re.DOTALL)
@@ -191,7 +191,7 @@ def test_cancel_half_way_keeps_the_points():
     assert widget.wait(SECONDS)
     assert time.monotonic() - began < 1
     assert widget.status.phase == "cancelled"
-    assert "Cancelled" in widget.status_line.value
+    assert ">Cancelled in " in widget.status_line.value
     assert widget.points[0].done
     assert "best-of-n, n 1" in widget.text()
 

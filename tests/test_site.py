@@ -76,6 +76,12 @@ def test_relative_links_lead_somewhere(path):
     assert wrong == []
 
 
+@pytest.mark.parametrize("path", [p for p in PAGES if p.suffix == ".md"], ids=name)
+def test_a_blank_line_stands_before_every_heading(path):
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert re.findall(r"[^\n]\n(#+ .+)", text) == []
+
+
 def imported(path: Path) -> set[str]:
     """The modules of `tts_lab` that a notebook imports from."""
     cells = nbformat.read(path, as_version=4).cells
@@ -156,7 +162,14 @@ def test_the_pictures_of_widgets_say_what_they_are():
 PAGE = """<!doctype html><html><head>{head}</head>
 <body><h1 id="top">one</h1><img src="{image}" alt="{alt}"><a href="{link}">x</a></body>
 """
-GOOD = {"head": "", "image": "one.png", "alt": "a dot", "link": "two.html#top"}
+GOOD = {
+    "head": "<style>p {background: url(one.png)}</style>"
+    '<img alt="x" srcset="one.png, one.png?a,b 1.5x, data:image/png;base64,AA== 2x">',
+    "image": "one.png",
+    "alt": "a dot",
+    "link": "two.html#top",
+}
+ELSEWHERE = "https://example.org/"
 BAD = {
     "no such file": {"link": "three.html"},
     "no such anchor": {"link": "two.html#bottom"},
@@ -166,6 +179,30 @@ BAD = {
     },
     "two.html: loads //": {
         "head": '<link rel="stylesheet" href="//example.org/a.css">'
+    },
+    "loads https://example.org/imported": {
+        "head": f"<style>@import '{ELSEWHERE}imported';</style>"
+    },
+    "loads https://example.org/url": {
+        "head": f"<style>@import URL({ELSEWHERE}url);</style>"
+    },
+    "loads https://example.org/font": {
+        "head": f"<style>a {{}} @font-face {{src: url( '{ELSEWHERE}font')}}</style>"
+    },
+    "loads https://example.org/inline": {
+        "head": f'<p style="background: url({ELSEWHERE}inline)">'
+    },
+    "loads https://example.org/large?a,b": {
+        "head": f'<source srcset="one.png 1x, {ELSEWHERE}large?a,b 2x">'
+    },
+    "loads https://example.org/last": {
+        "head": f'<link rel="preload" imagesrcset="one.png, {ELSEWHERE}last">'
+    },
+    "loads https://example.org/poster": {
+        "head": f'<video poster="{ELSEWHERE}poster"></video>'
+    },
+    "loads https://example.org/embedded": {
+        "head": f'<embed src="{ELSEWHERE}embedded">'
     },
     "style.css: loads https": {},
     "above 500,000": {},

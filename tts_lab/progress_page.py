@@ -7,6 +7,7 @@ of the words beside it. Dates are those of the reader's clock.
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from tts_lab.course import EXERCISES, Exercise
 
 _BAR = 20  # signs of the text's bar
+_COLUMNS = 80
 _SIZE = 100, 12  # of the picture, in pixels
 _CELL = 'style="text-align:left;vertical-align:top;padding:0.3em 0.8em"'
 
@@ -90,7 +92,10 @@ class Page:
 
     def text(self) -> str:
         """The page as text of at most 80 columns, but for the folder's name."""
-        lines = [self._title(), f"next: {self.next()}"]
+        lines = [self._title()]
+        lines += textwrap.wrap(
+            f"next: {self.next()}", _COLUMNS, subsequent_indent=" " * 6
+        )
         exercise = self._next()
         if exercise is not None:
             lines.append(f"      {_notebook(exercise)}")

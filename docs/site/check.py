@@ -17,18 +17,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 LIMIT = 500_000  # bytes
-LOADED = {  # the attributes by which a page fetches something by itself
-    "audio": "src",
-    "iframe": "src",
-    "img": "src",
-    "link": "href",
-    "object": "data",
-    "script": "src",
-    "source": "src",
-    "video": "src",
-}
+# The attributes by which a page fetches something by itself: of any element, of one.
+LOADED = {"poster", "src"}
+LOADED_BY = {"image": "href", "link": "href", "object": "data"}
+LISTED = {"imagesrcset", "srcset"}  # pictures to choose from
 NOT_FETCHED = {"canonical", "next", "prev", "index", "search"}  # <link rel=...>
-IN_STYLES = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
+IN_STYLES = re.compile(
+    r"url\(\s*['\"]?([^'\")]+)|@import\s*['\"]([^'\"]+)", re.IGNORECASE
+)
+# An address may hold commas, but not end with one; what describes it holds none.
+IN_SRCSET = re.compile(r"([^\s,](?:\S*[^\s,])?)(?:\s[^,]*)?(?:,|$)")
 
 
 class Page(HTMLParser):
@@ -40,7 +38,9 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.loads: list[str] = []
         self.unnamed: list[str] = []
+        self._sheet: str | None = None  # of the <style> that is open
         self.feed(text)
+        self.close()
 
     def handle_starttag(
         self, tag: str, attributes: list[tuple[str, str | None]]
@@ -54,9 +54,23 @@ class Page(HTMLParser):
             self.links.append(values["href"])
         if tag == "img" and not values.get("alt"):
             self.unnamed.append(values.get("src", ""))
-        if LOADED.get(tag) in values and values.get("rel") not in NOT_FETCHED:
-            self.loads.append(values[LOADED[tag]])
+        if values.get("rel") not in NOT_FETCHED:
+            fetched = LOADED | {LOADED_BY.get(tag)}
+            self.loads += [value for name, value in values.items() if name in fetched]
+        for name in LISTED & values.keys():
+            self.loads += IN_SRCSET.findall(values[name])
         self.loads += in_style(values.get("style", ""))
+        if tag == "style":
+            self._sheet = ""
+
+    def handle_data(self, text: str) -> None:
+        if self._sheet is not None:
+            self._sheet += text
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "style" and self._sheet is not None:
+            self.loads += in_style(self._sheet)
+            self._sheet = None
 
 
 def in_style(text: str) -> list[str]:

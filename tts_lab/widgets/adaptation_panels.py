@@ -8,7 +8,7 @@ from tts_lab.figures.budget import plain
 from tts_lab.figures.grids import Strip, lettered
 from tts_lab.ttt.frames import Frame
 from tts_lab.ttt.watch import PIP
-from tts_lab.widgets.runner import Status, busy
+from tts_lab.widgets.runner import Status, status_line
 
 
 def status_words(state: Status, frame: Frame | None, *, recorded: bool = False) -> str:
@@ -38,12 +38,7 @@ def status_words(state: Status, frame: Frame | None, *, recorded: bool = False) 
 
 def status(state: Status, frame: Frame | None, *, recorded: bool = False) -> str:
     """The status line; announced by screen readers when it changes."""
-    mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
-    words = escape(status_words(state, frame, recorded=recorded))
-    name = " tts-failed" if state.phase == "failed" else ""
-    return (
-        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
-    )
+    return status_line(state, status_words(state, frame, recorded=recorded))
 
 
 def source(frame: Frame | None, *, torch: bool) -> str:

@@ -9,7 +9,7 @@ from math import isnan
 from tts_lab.figures.budget import plain
 from tts_lab.widgets.allocation_answer import RESAMPLES, Answer
 from tts_lab.widgets.allocation_chart import said
-from tts_lab.widgets.runner import Status, busy
+from tts_lab.widgets.runner import Status, status_line
 from tts_lab.winners import BinShare, chosen
 
 NO_BUDGET = "the estimate of the difficulty alone costs more"
@@ -31,11 +31,7 @@ def status_words(state: Status, answer: Answer, kind: str, budget: float) -> str
 
 def status(state: Status, answer: Answer, kind: str, budget: float) -> str:
     """The status line; announced by screen readers when it changes."""
-    mark, name = ("⚠ ", " tts-failed") if state.phase == "failed" else ("", "")
-    words = escape(status_words(state, answer, kind, budget))
-    return (
-        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
-    )
+    return status_line(state, status_words(state, answer, kind, budget), done="")
 
 
 def tiles(answer: Answer, kind: str, baseline: str, budget: float) -> str:

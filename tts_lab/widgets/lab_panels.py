@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tts_lab.figures.budget import plain
 from tts_lab.problems import domain
-from tts_lab.widgets.runner import Status, busy
+from tts_lab.widgets.runner import Status, status_line
 
 if TYPE_CHECKING:
     from tts_lab.widgets.lab_play import Play
@@ -38,12 +38,7 @@ def status_words(status: Status, play: Play | None) -> str:
 
 def status(state: Status, play: Play | None) -> str:
     """The status line; announced by screen readers when it changes."""
-    mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
-    words = escape(status_words(state, play))
-    name = " tts-failed" if state.phase == "failed" else ""
-    return (
-        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
-    )
+    return status_line(state, status_words(state, play))
 
 
 def _costs(play: Play) -> list[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ from tts_lab.found import Found
 from tts_lab.memory import Memory, device_of, size
 from tts_lab.models import Plan, hidden
 from tts_lab.widgets.panels import clock
-from tts_lab.widgets.runner import Status, busy
+from tts_lab.widgets.runner import Status, status_line
 
 BAR, HEIGHT = 420, 14  # pixels
 
@@ -118,12 +118,7 @@ def loaded_words(label: str) -> str:
 
 def status(state: Status, held: Sequence[str]) -> str:
     """The status line; announced by screen readers when it changes."""
-    mark = {"done": "✓ ", "failed": "⚠ "}.get(state.phase, "")
-    words = escape(hidden(status_words(state, held)))
-    name = " tts-failed" if state.phase == "failed" else ""
-    return (
-        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
-    )
+    return status_line(state, hidden(status_words(state, held)))
 
 
 def facts(loaded: Loaded) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from tts_lab.widgets.lab_settings import RULES, STRATEGIES
 from tts_lab.widgets.panels import unknown_size
 from tts_lab.widgets.parts import button, dropdown, fitting, offer, slider
 from tts_lab.widgets.picker import ModelPicker
-from tts_lab.widgets.runner import Runner, Status, Task
+from tts_lab.widgets.runner import Runner, Status, Task, status_line
 from tts_lab.widgets.running import Running, in_turn
 from tts_lab.widgets.sheet import sheet
 from tts_lab.widgets.writing import Pen, watched
@@ -249,9 +249,9 @@ class StrategyRace(Running):
             words = status(state, None)
             if state.phase in ("done", "cancelled"):
                 verb = "Done" if state.phase == "done" else "Cancelled"
-                words = (
-                    f'<div class="tts-status" role="status">{verb} in '
-                    f"{state.seconds:.1f} s: {done} of {total} searches.</div>"
+                words = status_line(
+                    state,
+                    f"{verb} in {state.seconds:.1f} s: {done} of {total} searches.",
                 )
             self.status_line.value = words
             self.writing.value = self._pen.html()

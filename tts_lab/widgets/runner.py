@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from html import escape
 from threading import Event, Lock, Thread, current_thread
 from time import perf_counter
 from typing import Any, Literal
@@ -220,3 +221,17 @@ def busy(status: Status) -> str:
     (' aria-busy="true"', '')
     """
     return ' aria-busy="true"' if status.active else ""
+
+
+def status_line(status: Status, words: str, *, done: str = "✓ ") -> str:
+    """A status line as HTML; announced by screen readers when it changes.
+
+    >>> status_line(Status("done"), "Done: 2 < 3.")
+    '<div class="tts-status" role="status">✓ Done: 2 &lt; 3.</div>'
+    """
+    mark = {"done": done, "failed": "⚠ "}.get(status.phase, "")
+    name = " tts-failed" if status.phase == "failed" else ""
+    return (
+        f'<div class="tts-status{name}" role="status"{busy(status)}>'
+        f"{mark}{escape(words)}</div>"
+    )

@@ -17,7 +17,7 @@ from tts_lab.strategies.thinking import RIGHT, WAIT, Thinking, thoughts
 from tts_lab.think.checks import sound
 from tts_lab.traces import Problem
 from tts_lab.widgets.panels import clock
-from tts_lab.widgets.runner import Status, busy
+from tts_lab.widgets.runner import Status, status_line
 from tts_lab.widgets.thinking_budget import Reading, flops_words
 from tts_lab.widgets.writing import Pen
 
@@ -220,11 +220,7 @@ def sentence(reading: Reading) -> str:
 
 def status(state: Status, live: Live | None, policy: str) -> str:
     """The status line; announced by screen readers when it changes."""
-    words = escape(status_words(state, live, policy))
-    mark, name = ("⚠ ", " tts-failed") if state.phase == "failed" else ("", "")
-    return (
-        f'<div class="tts-status{name}" role="status"{busy(state)}>{mark}{words}</div>'
-    )
+    return status_line(state, status_words(state, live, policy), done="")
 
 
 def thought(live: Live | None) -> str:
