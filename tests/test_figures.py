@@ -252,3 +252,18 @@ def test_the_twin_has_the_numbers_of_the_picture():
             low, high = curve.low[i], curve.high[i]
             numbers = f"{curve.mean[i]:.3f} [{low:.3f}, {high:.3f}]"
             assert f"  {curve.k[i]:,}: {numbers}" in text
+
+
+def test_a_plain_figure_is_read_by_its_titles_and_lines() -> None:
+    """As the exercises draw them with pyplot."""
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1, 10], [0.25, 1 / 3], label="mine")
+    axes.plot([1, 10], [0, 1])
+    axes.set(title="Bill", xlabel="samples", ylabel="share")
+    assert figures.text(figure).split("\n") == [
+        *("Bill", "share, by samples", "mine", "  1: 0.25", "  10: 0.3333"),
+        *("line 2", "  1: 0", "  10: 1"),
+    ]
+    with pytest.raises(TypeError, match="a list: accepted is a figure"):
+        figures.text([])  # type: ignore[arg-type]

@@ -108,16 +108,22 @@ def alt(figure: Picture) -> str:
     return said if len(said) <= ALT else f"{said[: ALT - 1]}…"
 
 
-def text(figure: Picture) -> str:
-    """Say in rows what a figure of this module shows.
+def text(figure: Figure) -> str:
+    """Say in rows what a figure shows.
 
     Parameters
     ----------
-    figure : Picture
+    figure : Picture or another of matplotlib's figures
+        Of another the titles, axes and lines are read, every point of a line.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    TypeError
+        For anything else.
 
     Examples
     --------
@@ -130,7 +136,26 @@ def text(figure: Picture) -> str:
       100: 0.667 [0.000, 1.000]
     3 problems × 100 samples each; band: 95% interval over problems
     """
-    return "\n".join(figure.rows)
+    if isinstance(figure, Picture):
+        return "\n".join(figure.rows)
+    if not isinstance(figure, Figure):
+        raise TypeError(
+            f"a {type(figure).__name__}: accepted is a figure, such as `fig` of "
+            "`fig, ax = plt.subplots()`, or in the cell below a figure `_`"
+        )
+    return "\n".join(row for axes in figure.axes for row in _read(axes))
+
+
+def _read(axes: Axes) -> list[str]:
+    """What matplotlib itself knows of axes: words, and points of lines."""
+    along, up = axes.get_xlabel(), axes.get_ylabel()
+    rows = [axes.get_title(), f"{up or 'y'}, by {along or 'x'}"]
+    for number, line in enumerate(axes.get_lines(), 1):
+        name = str(line.get_label())
+        rows.append(f"line {number}" if name.startswith("_") else name)
+        points = np.asarray(line.get_xydata(), float)
+        rows += [f"  {x:.4g}: {y:.4g}" for x, y in points]
+    return [row for row in rows if row]
 
 
 def start(
