@@ -20,16 +20,8 @@ from tornado.ioloop import IOLoop
 
 from tts_lab.app.server import serve
 
-port = int(sys.argv[1])
 loops: queue.Queue[IOLoop] = queue.Queue()
 seen: dict[str, Any] = {"said": []}
-
-
-def say(line: str) -> None:
-    """Note a line; fails unless the server listens."""
-    socket.create_connection(("127.0.0.1", port), 60).close()
-    seen["said"].append(line)
-    loops.put(IOLoop.current())
 
 
 def visit(url: str) -> None:
@@ -44,7 +36,20 @@ def visit(url: str) -> None:
         loop.add_callback(loop.stop)
 
 
-webbrowser.open = visit  # type: ignore[assignment]
-serve(ip="127.0.0.1", port=port, say=say)
-seen["left"] = Path(seen["file"]).exists()
-print(json.dumps(seen))
+def main(port: int) -> None:
+    """Serve until the visit is over."""
+
+    def say(line: str) -> None:
+        """Note a line; fails unless the server listens."""
+        socket.create_connection(("127.0.0.1", port), 60).close()
+        seen["said"].append(line)
+        loops.put(IOLoop.current())
+
+    webbrowser.open = visit  # type: ignore[assignment]
+    serve(ip="127.0.0.1", port=port, say=say)
+    seen["left"] = Path(seen["file"]).exists()
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

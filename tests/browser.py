@@ -14,7 +14,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,16 +21,13 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
-from urllib.parse import quote, urlsplit
+from typing import Any, Self
+from urllib.parse import quote
 
 import nbformat
 import pytest
+from browser_page import PATIENCE, Browser
 
-PATIENCE = 180  # seconds for things to start; a busy machine needs most of them
-LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
-BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 TRACEBACK = (
     ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'], "
@@ -48,22 +44,6 @@ LAB_SETTINGS = {
         "autoStartDefaultKernel": True,
     },
 }
-
-
-def find_chromium() -> str | None:
-    """The path of an installed Chromium or Chrome, or None."""
-    found = (shutil.which(name) for name in (*BROWSER_NAMES, MAC_BROWSER))
-    return next(filter(None, found), None)
-
-
-def require_chromium() -> str:
-    """The browser's path; without one skip, or fail where CI=true says it must be."""
-    if path := find_chromium():
-        return path
-    reason = f"no browser: none of {', '.join(BROWSER_NAMES)} is on the PATH"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def free_port() -> int:
@@ -188,60 +168,40 @@ class LabServer:
             self.stop()
 
 
-class LabNotebook:
-    """One notebook in one browser window; leave the context to close the browser.
+def wait_for_kernel(
+    server: LabServer, page: Any, path: str, *, seconds: float = PATIENCE
+) -> None:
+    """Until a notebook's page has one; before, the Run menu would ask which."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for session in json.loads(server.request("GET", "api/sessions")):
+            if session["path"] == path and session["kernel"]["connections"]:
+                page.wait_for_selector(IDLE, timeout=seconds * 1000)
+                return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{path} has no kernel after {seconds} s")
 
-    `page` is Playwright's page. `errors` holds what the browser console reported as
-    errors, `urls` every address that the page asked for.
-    """
+
+class LabNotebook(Browser):
+    """One notebook in one browser window; leave the context to close the browser."""
 
     def __init__(self, server: LabServer, path: str, *, code_cells: int) -> None:
+        super().__init__()
         self.server, self.path, self.code_cells = server, path, code_cells
-        self.errors: list[str] = []
-        self.urls: list[str] = []
 
     def __enter__(self) -> Self:
-        from playwright.sync_api import sync_playwright
-
-        self._driver = sync_playwright().start()
+        super().__enter__()
+        workspace = re.sub(r"\W", "-", self.path)  # a workspace reopens its tabs
         try:
-            self._browser = self._driver.chromium.launch(
-                executable_path=require_chromium()
-            )
-            self.page = self._browser.new_page(viewport={"width": 1280, "height": 900})
-            self.page.set_default_timeout(PATIENCE * 1000)
-            self.page.on(
-                "console", lambda m: m.type == "error" and self.errors.append(m.text)
-            )
-            self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-            self.page.on("websocket", lambda socket: self.urls.append(socket.url))
-            self.page.context.on("request", lambda sent: self.urls.append(sent.url))
-            workspace = re.sub(r"\W", "-", self.path)  # a workspace reopens its tabs
             self.page.goto(
                 f"{self.server.url}/lab/workspaces/{workspace}/tree/"
                 f"{quote(self.path)}?token={self.server.token}"
             )
-            self._wait_for_kernel()
+            wait_for_kernel(self.server, self.page, self.path)
         except BaseException:
-            self._driver.stop()
+            self.__exit__()
             raise
         return self
-
-    def __exit__(self, *error: object) -> None:
-        self._browser.close()
-        self._driver.stop()
-
-    def _wait_for_kernel(self, seconds: float = PATIENCE) -> None:
-        """Until then the Run menu would ask which kernel to use."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for session in json.loads(self.server.request("GET", "api/sessions")):
-                kernel = session["kernel"]
-                if session["path"] == self.path and kernel["connections"]:
-                    self.page.wait_for_selector(IDLE, timeout=seconds * 1000)
-                    return
-            self.page.wait_for_timeout(50)
-        pytest.fail(f"{self.path} has no kernel after {seconds} s")
 
     def run_all(self, *, seconds: float = PATIENCE, failing: bool = False) -> None:
         """Run every cell from the Run menu and wait until the last one is done.
@@ -288,21 +248,10 @@ class LabNotebook:
         """What cells wrote as errors or to stderr."""
         return self.page.locator(TRACEBACK).all_inner_texts()
 
-    def screenshot(self, path: Path) -> None:
-        """A picture of the window as PNG."""
-        self.page.screenshot(path=path)
-
     def assert_clean(self) -> None:
         """No traceback, no console error, and no request left this machine."""
         assert not self.tracebacks(), self.tracebacks()
-        assert not self.errors, self.errors
-        assert not foreign(self.urls), foreign(self.urls)
-
-
-def foreign(urls: Sequence[str]) -> list[str]:
-    """Those addresses that are not on this machine."""
-    network = re.compile(r"(https?|wss?):").match
-    return [u for u in urls if network(u) and urlsplit(u).hostname not in LOCAL_HOSTS]
+        super().assert_clean()
 
 
 def write_fresh(notebook: nbformat.NotebookNode, path: Path) -> int:

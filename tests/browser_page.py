@@ -1,11 +1,43 @@
-"""Other pages than JupyterLab's in headless Chromium: Voila and Notebook 7."""
+"""Headless Chromium for tests: one window, what it asked for and what went wrong."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
-from browser import PATIENCE, foreign, require_chromium
+import pytest
+
+PATIENCE = 180  # seconds for things to start; a busy machine needs most of them
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def find_chromium() -> str | None:
+    """The path of an installed Chromium or Chrome, or None."""
+    found = (shutil.which(name) for name in (*BROWSER_NAMES, MAC_BROWSER))
+    return next(filter(None, found), None)
+
+
+def require_chromium() -> str:
+    """The browser's path; without one skip, or fail where CI=true says it must be."""
+    if path := find_chromium():
+        return path
+    reason = f"no browser: none of {', '.join(BROWSER_NAMES)} is on the PATH"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def foreign(urls: Sequence[str]) -> list[str]:
+    """Those addresses that are not on this machine."""
+    network = re.compile(r"(https?|wss?):").match
+    return [u for u in urls if network(u) and urlsplit(u).hostname not in LOCAL_HOSTS]
 
 
 class Browser:

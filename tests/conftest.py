@@ -10,7 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import LabNotebook, LabServer, require_chromium, write_fresh
+from browser import LabNotebook, LabServer, write_fresh
+from browser_page import require_chromium
 from hypothesis import settings
 from vllm_server import start
 

@@ -21,8 +21,8 @@ from urllib.request import url2pathname
 
 import psutil
 import pytest
-from browser import PATIENCE, free_port, jupyter_environment
-from browser_page import Browser
+from browser import free_port, jupyter_environment
+from browser_page import PATIENCE, Browser
 
 from tts_lab.app import FOLDER, PAGES, page_path
 from tts_lab.app.server import address, check_port, quoted

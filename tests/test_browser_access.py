@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import LabNotebook, LabServer, require_chromium, write_fresh
+from browser import LabNotebook, LabServer, write_fresh
+from browser_page import require_chromium
 from widget_gallery import STARTS, WIDGETS, access_script, axe_script, notebook
 
 pytestmark = pytest.mark.browser

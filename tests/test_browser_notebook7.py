@@ -11,17 +11,15 @@ from pathlib import Path
 import nbformat
 import pytest
 from browser import (
-    IDLE,
-    PATIENCE,
     TRACEBACK,
     LabServer,
     free_port,
     jupyter_environment,
     lab_options,
-    require_chromium,
+    wait_for_kernel,
     write_fresh,
 )
-from browser_page import Browser
+from browser_page import PATIENCE, Browser, require_chromium
 
 pytestmark = pytest.mark.browser
 
@@ -55,7 +53,7 @@ def test_the_first_live_curve(repository: Path, artifacts: Path, tmp_path: Path)
         server.wait()
         page = window.page
         page.goto(f"{server.url}/notebooks/{name}?token={token}")
-        page.wait_for_selector(IDLE)
+        wait_for_kernel(server, page, name)
         page.click("li.lm-MenuBar-item:has-text('Run')")
         page.click("li.lm-Menu-item[data-command='runmenu:run-all']")
         page.wait_for_function(

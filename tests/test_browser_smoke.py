@@ -7,7 +7,7 @@ import time
 
 import nbformat
 import pytest
-from browser import foreign
+from browser_page import foreign
 
 pytestmark = pytest.mark.browser
 

@@ -22,9 +22,9 @@ from browser import (
     free_port,
     jupyter_environment,
     lab_options,
-    require_chromium,
     write_fresh,
 )
+from browser_page import require_chromium
 
 pytestmark = pytest.mark.browser
 
