@@ -67,6 +67,8 @@ class Course:
         self.environment = {
             **os.environ,
             **jupyter_environment(folder / "jupyter"),
+            # nbgrader calls `alembic` by name for the gradebook.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "TTS_LAB_PROGRESS": str(self.progress),
         }
 
