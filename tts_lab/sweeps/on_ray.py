@@ -12,6 +12,7 @@ a local path, which other machines may not have.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from threading import Event as Flag
 from typing import Any
@@ -96,6 +97,7 @@ def on_ray(
 
 def _connect(ray: Any, address: str) -> None:
     """Join the cluster; "auto" without one starts one here."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would call home
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address == "auto":
@@ -157,8 +159,6 @@ class _Actor:
     """A worker of a cluster; made remote by `on_ray`."""
 
     def __init__(self, task: Task, *, here: bool, threads: int | None) -> None:
-        import os
-
         if threads is not None:  # the engine's; the actor has as many CPUs
             os.environ["CPU_LIMIT"] = str(threads)
         self.here = here
