@@ -87,6 +87,7 @@ def test_a_node_that_does_not_come_back_holds_nothing_up(cluster, whole, tmp_pat
     assert files(tmp_path / "ray") == files(whole)
 
 
-def test_no_cluster_is_one_line(tmp_path):
-    with pytest.raises(SweepError, match="no cluster there"):
-        tts_lab.sweep(PLAN, tmp_path / "out", ray="127.0.0.1:1")
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "ray://127.0.0.1:x"])
+def test_no_cluster_is_one_line(tmp_path, address):
+    with pytest.raises(SweepError, match=f"'{address}': no cluster there"):
+        tts_lab.sweep(PLAN, tmp_path / "out", ray=address)

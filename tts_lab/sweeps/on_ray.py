@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from socket import create_connection
 from threading import Event as Flag
 from typing import Any
 
@@ -106,12 +107,21 @@ def _connect(ray: Any, address: str) -> None:
             except ConnectionError:
                 ray.init(include_dashboard=False, **quiet)
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise SweepError(
             f"--ray {address!r}: no cluster there ({error}); accepted are 'auto', or "
             "an address such as 127.0.0.1:6379 or ray://host:10001"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Whether anybody is there: Ray itself would wait for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit() and int(port) < 65536):
+        raise ValueError("it has no host and port")
+    create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _dispatch(
