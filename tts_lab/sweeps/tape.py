@@ -46,7 +46,7 @@ class Tape:
     ...     yield Propose([trace])
     >>> tape = Tape()
     >>> _ = run(tape.of(two), [Problem("chains", "1+2\\n")], seed=0, bank=tape,
-    ...         proposer=Scripted({"1+2\\n": ["1+2=3\\n#3"]}))
+    ...         proposer=Scripted({"1+2\\n": ["1+2=3\\n"], "1+2\\n1+2=3\\n": ["#3"]}))
     >>> [(row.prefix, row.text) for row in tape.rows()]
     [('', '1+2=3\\n'), ('1+2=3\\n', '#3')]
     """
