@@ -148,9 +148,11 @@ def _dispatch(
                 raise error.as_instanceof_cause() from None
             except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError,
                     ray.exceptions.WorkerCrashedError) as error:  # fmt: skip
-                pending[actor.ready.options(**ping).remote()] = (actor, None)
-                if unit is None:
+                if unit is None:  # Ray has given it up
+                    if not (pending or idle):
+                        raise SweepError(f"no actor starts: {error}") from error
                     continue
+                pending[actor.ready.options(**ping).remote()] = (actor, None)
                 failed[unit.id] += 1
                 if failed[unit.id] == _ATTEMPTS:
                     raise SweepError(
