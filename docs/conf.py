@@ -93,7 +93,7 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#7cc4f0"},
 }
 
-GUIDES = ("instructors", "front_ends", "accessibility", "troubleshooting")
+GUIDES = ("instructors", "front_ends", "sweeps", "accessibility", "troubleshooting")
 
 
 def contents() -> str:

@@ -21,6 +21,7 @@ from tts_lab import (
     cli_compare,
     cli_import,
     cli_progress,
+    cli_sweep,
     cli_tune,
 )
 from tts_lab.cli_tune import add_training, line, needs_torch
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_tune.add(commands)
     cli_compare.add(commands)
+    cli_sweep.add(commands)
 
     board = commands.add_parser("scoreboard", help="all claims and their verdicts")
     board.add_argument(

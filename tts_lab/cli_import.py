@@ -17,12 +17,12 @@ _USE = """in Python:
 def add(commands: Any) -> None:
     """Add the command to those of `tts-lab`."""
     command = commands.add_parser(
-        "import", help="put somebody else's samples into a bank"
+        "import", help="put somebody else's samples, or a sweep's, into a bank"
     )
     command.add_argument("path", metavar="FILE", help="a file, or a folder of records")
     command.add_argument(
         "--format", required=True,
-        help="search-and-learn, compute-optimal-tts or monkey-business",
+        help="search-and-learn, compute-optimal-tts, monkey-business or sweep",
     )  # fmt: skip
     command.add_argument("--bank", type=Path, required=True, help="made if missing")
     command.add_argument("--problems", type=int, help="only the first so many")
@@ -35,6 +35,9 @@ def _import(options: argparse.Namespace) -> None:
     from tts_lab import importers
     from tts_lab.bank import Bank
 
+    if options.format == "sweep":
+        _merge(options)
+        return
     run = importers.read(
         options.path, options.format, n=options.problems, samples=options.samples
     )
@@ -50,3 +53,18 @@ def _import(options: argparse.Namespace) -> None:
     print(f"{len(run.problems):,} problems, {rows:,} samples, {tokens:,} {kind}{extra}")
     print(options.bank)
     print(_USE.format(path=options.path, format=options.format, bank=str(options.bank)))
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from tts_lab.bank import Bank
+    from tts_lab.sweeps.merge import into_bank
+
+    for name in ("problems", "samples"):
+        if (value := getattr(options, name)) is not None:
+            raise ValueError(
+                f"--{name} {value!r} is not for --format sweep, which is taken whole"
+            )
+    with Bank(options.bank) as bank:
+        found = into_bank(options.path, bank)
+    print(f"{found.files:,} files, {found.rows:,} samples, {found.new:,} new")
+    print(options.bank)

@@ -265,7 +265,7 @@ def compare(
             if way.strategy not in drawn and complete:
                 told = _Progress(name, budget, on_progress)
                 drawn[way.strategy] = run(
-                    _started(way.strategy, budget, temperature, max_tokens),
+                    started(way.strategy, budget, temperature, max_tokens),
                     problems,
                     proposer=proposer,
                     verifier=verifier,
@@ -279,7 +279,7 @@ def compare(
                 complete = False
                 continue
             results.append(
-                _judged(
+                judged(
                     name, budget, way.rule or rule, outcomes, proposer.size,
                     getattr(verifier, "size", None),
                 )
@@ -329,7 +329,7 @@ def _ways(ways: Sequence[str] | Mapping[str, Way]) -> dict[str, Way]:
     return {name: WAYS[name] for name in ways}
 
 
-def _started(
+def started(
     strategy: Callable[..., Strategy],
     n: int,
     temperature: float,
@@ -355,14 +355,16 @@ def _started(
     return begin
 
 
-def _judged(
+def judged(
     name: str,
     n: int,
     rule: str,
     outcomes: Sequence[Outcome],
     policy: Size,
     verifier: Size | None,
+    check: Callable[[Problem, str], bool] | None = None,
 ) -> Result:
+    """What came of a strategy at one n; `check` is by default that of the domain."""
     choose = chooser(rule)
     ledgers = [one.ledger for one in outcomes]
     if rule == "majority":  # it needs no scores
@@ -370,10 +372,10 @@ def _judged(
     right, any_right, share = [], [], []
     for one in outcomes:
         traces, scores = finished(one.value)
-        check = domain(one.problem.domain).check
-        good = [bool(check(one.problem, trace.text)) for trace in traces]
+        judge = check or domain(one.problem.domain).check
+        good = [bool(judge(one.problem, trace.text)) for trace in traces]
         choice = choose(traces, scores)
-        right.append(choice is not None and bool(check(one.problem, choice.trace.text)))
+        right.append(choice is not None and bool(judge(one.problem, choice.trace.text)))
         any_right.append(any(good))
         share.append(sum(good) / max(n, len(good)))
     return Result(
