@@ -32,6 +32,7 @@ LEVELS: dict[int, int] = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6}
 LARGEST_NUMBER = 99
 LIMIT = 999
 
+# six numbers at most: whether a target can be reached is found by trying everything
 _PROMPT = re.compile(r"([1-9][0-9]{0,5}(?: [1-9][0-9]{0,5}){1,5})>([0-9]{1,9})\n?")
 _STEP = re.compile(
     r"([0-9]{1,9})([-+*/])([0-9]{1,9})=([0-9]{1,12})\|([0-9]{1,12}(?: [0-9]{1,12})*)"
