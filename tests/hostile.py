@@ -16,7 +16,7 @@ few = settings(max_examples=EXAMPLES)
 #: markup that runs a script where it is not escaped
 MARKUP = [
     "<script>window.__hit = 1</script>",
-    "<img src=x onerror=\"window.__hit = 2\">",
+    '<img src=x onerror="window.__hit = 2">',
     "'\" onmouseover='window.__hit=3' x=\"",
     "</pre></style></title></svg><svg onload=window.__hit=4>",
     "a & b &lt; c",

@@ -27,9 +27,7 @@ from tts_lab.proposers import checkpoints
 from tts_lab.proposers.endpoint_errors import quoted, refusal
 from tts_lab.proposers.endpoint_url import root_of
 
-same_folder = settings(
-    few, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+same_folder = settings(few, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RUNG = ladder.path("27k")
 
 
@@ -133,7 +131,9 @@ def test_any_record_is_imported_or_refused(tmp_path, data, format, value):
     run = refused_in_words(lambda: importers.read(file, format), str(file))
     if run is not None:
         assert all(0 <= n < 2**31 for one in run.tokens for n in one)
-        assert not np.isnan([s for one in run.scores or [] for t in one for s in t]).any()
+        assert not np.isnan(
+            [s for one in run.scores or [] for t in one for s in t]
+        ).any()
         assert all(t.text.encode() is not None for one in run.traces for t in one)
 
 
