@@ -264,7 +264,8 @@ def kind(text: str, role: Role = "policy") -> SpecKind:
         first = library.names()
     raise ValueError(
         f"{hidden(text)!r} is nothing that can be opened; accepted are {first}, the "
-        "path of a Hugging Face folder, owner/name on the hub, or a URL that begins with http"
+        "path of a Hugging Face folder, owner/name on the hub, or a URL that begins "
+        "with http"
     )
 
 
