@@ -105,18 +105,17 @@ def hostile_script(prompt: str, text: str, row: int, stream: int) -> str:
 def test_the_coverage_explorer(domain):
     problem = Problem(domain, f"47+38{HOSTILE}\n", 1)
     explorer = CoverageExplorer(
-        proposer=Scripted({problem.prompt: [f"{one}\n#85" for one in MARKUP]},
-                          name=HOSTILE),
+        proposer=Scripted(hostile_script, name=HOSTILE),
         problems=[problem],
         verifier=ScriptedVerifier(lambda trace: 1.0, name=HOSTILE),
         samples=10,
-    )  # fmt: skip
+    )
     shown(html_of(explorer))
     explorer.run()
     assert explorer.wait(SECONDS)
     assert explorer.status.phase == "done", explorer.status.message
     text = shown(html_of(explorer))
-    assert any(words(one) in text for one in MARKUP)
+    assert all(words(one) in text for one in MARKUP)
     assert explorer.text()
 
 
