@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nbformat
@@ -63,6 +64,45 @@ def test_records_come_back_and_later_ones_replace(tmp_path: Path) -> None:
         "M1": later,
         "M4": replace(ABOVE, claim="M4"),
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "Expecting value"),
+        (b'{"claim": "M1", "find', "Unterminated"),
+        (b"\xff\xfe\x00", "decode"),
+        (b"[1, 2]", "a list instead of an object"),
+        (b"{}", "lacks .*'effect'"),
+        (b"[" * 100_000, "recursion"),
+        ({"effect": "<script>"}, "effect is '<script>'"),
+        ({"effect": None}, "effect is None"),
+        ({"effect": 1e9}, "outside its interval"),
+        ({"effect": math.nan}, "outside its interval"),
+        ({"above": 1}, "above is 1"),
+        ({"n_samples": True}, "n_samples is True"),
+        ({"claim": 7}, "claim is 7"),
+        ({"colour": "red"}, "has .*'colour'.* too much"),
+    ],
+)
+def test_a_file_that_holds_no_verdict_is_left_out(
+    content: bytes | dict[str, object], why: str, tmp_path: Path
+) -> None:
+    record(ABOVE, where=tmp_path)
+    path = tmp_path / "M4.json"
+    if isinstance(content, dict):
+        content = json.dumps(asdict(replace(ABOVE, claim="M4")) | content).encode()
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=why) as said:
+        assert recorded(where=tmp_path) == {"M1": ABOVE}
+    assert len(said) == 1 and str(path) in str(said[0].message)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_named_as_a_verdict_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "M4.json").mkdir()
+    with pytest.warns(UserWarning, match=r"M4\.json holds no verdict"):
+        assert recorded(where=tmp_path) == {}
 
 
 def test_the_text_has_effect_interval_n_seed_and_cost() -> None:

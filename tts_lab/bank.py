@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,12 +27,23 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from tts_lab.bank_file import BankError, connect, create, damaged, inspect, pack, unpack
+from tts_lab.bank_check import VERSION, piece_crc, upgrade
+from tts_lab.bank_file import (
+    BankError,
+    connect,
+    create,
+    damaged,
+    inspect,
+    pack,
+    trouble,
+    unpack,
+)
 from tts_lab.proposers import Samples
 
 _ROWS_PER_CHUNK = 1024  # and so of a piece; part of the file format
 _WANTED = f"""
-SELECT first, pieces.count, chunk, start FROM streams JOIN pieces ON stream = id
+SELECT first, pieces.count, chunk, start, {{crc}}
+FROM streams JOIN pieces ON stream = id
 WHERE key = :key AND first < :stop AND first > :start - {_ROWS_PER_CHUNK}
 AND first + pieces.count > :start ORDER BY first
 """
@@ -100,11 +112,19 @@ class Bank:
         self._lock = RLock()  # one connection for all threads
         if not read_only and not self.path.exists():
             create(self.path)
-        inspect(self.path)
+        version = inspect(self.path)
         with self._errors():
             self._connection = connect(self.path, read_only)
-            if not read_only:
-                self._connection.execute("PRAGMA synchronous = NORMAL")
+            try:
+                if not read_only:
+                    self._connection.execute("PRAGMA synchronous = NORMAL")
+                    if version < VERSION:
+                        upgrade(self._connection)
+            except BaseException:
+                self._connection.close()
+                raise
+        crc = "NULL" if read_only and version < VERSION else "crc"
+        self._wanted = _WANTED.format(crc=crc)
 
     def get(self, key: bytes, rows: range) -> Samples:
         """The rows of one stream that are present, ascending; `job` is 0."""
@@ -186,7 +206,7 @@ class Bank:
             try:
                 streams = {i: self._stream(keys[i], fresh) for i in used}
                 stream = np.array([streams[i] for i in job], np.int64)
-                self._store(stream, samples, fresh)
+                self._store(stream, samples, fresh, {streams[i]: keys[i] for i in used})
                 self._connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # a full disk has rolled back already
@@ -223,11 +243,18 @@ class Bank:
         """What is there of the rows wanted, ascending, cut to them."""
         with self._lock, self._errors():
             query = {"key": key, "start": wanted.start, "stop": wanted.stop}
-            found = self._connection.execute(_WANTED, query).fetchall()
+            found = self._connection.execute(self._wanted, query).fetchall()
         pieces = []
-        for first, count, chunk, start in found:
-            a, b = max(wanted.start, first), min(wanted.stop, first + count)
-            pieces.append((a, b - a, chunk, start + a - first))
+        for *piece, crc in found:
+            try:
+                whole = crc in (None, piece_crc(key, *piece))
+                first, count, chunk, start = piece
+                a, b = max(wanted.start, first), min(wanted.stop, first + count)
+                pieces.append((a, b - a, chunk, start + a - first))
+            except (TypeError, struct.error) as error:  # no numbers
+                raise damaged(self.path, error) from error
+            if not whole:
+                raise damaged(self.path, f"rows {first} and on have a wrong checksum")
         return pieces
 
     def _load(self, found: list[tuple[int, _Piece]]) -> Iterator[Samples]:
@@ -260,7 +287,11 @@ class Bank:
         return int(known[0])
 
     def _store(
-        self, stream: NDArray[np.int64], samples: Samples, fresh: set[int]
+        self,
+        stream: NDArray[np.int64],
+        samples: Samples,
+        fresh: set[int],
+        keys: dict[int, bytes],
     ) -> None:
         """Append the rows that are not yet present; inside a transaction."""
         execute = self._connection.execute
@@ -289,28 +320,22 @@ class Bank:
                 "INSERT INTO chunks (count, data) VALUES (?, ?)",
                 (len(row[part]), pack(_taken(samples, order[part]))),
             ).lastrowid
+            pieces = [
+                (int(stream[a + i]), (int(row[a + i]), j - i, int(chunk or 0), i))
+                for i, j in pairwise(_runs(stream[part], row[part]))
+            ]
             self._connection.executemany(
-                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?)",
-                [
-                    (int(stream[a + i]), int(row[a + i]), j - i, chunk, i)
-                    for i, j in pairwise(_runs(stream[part], row[part]))
-                ],
+                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?)",
+                [(one, *of, piece_crc(keys[one], *of)) for one, of in pieces],
             )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.ProgrammingError as error:
-            raise BankError(
-                f"bank {self.path} cannot be used: {error} Open it again"
-            ) from error
-        except sqlite3.OperationalError as error:
-            raise BankError(
-                f"bank {self.path} cannot be used: {error}. All chunks stored before "
-                "are safe; free disk space, or close the program that holds the file"
-            ) from error
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
+            raise trouble(self.path, error) from error
+        except UnicodeDecodeError as error:  # a damaged name
             raise damaged(self.path, error) from error
 
 

@@ -1,7 +1,8 @@
 """The bank's file: its schema, how rows are packed in it, and whether to trust it.
 
 A file is looked at before it is opened for writing: one that is no bank, is damaged or
-comes from a newer version gets a `BankError` and stays as it is, byte for byte.
+comes from a newer version gets a `BankError` and stays as it is, byte for byte. One of
+an older version is read as it is, and upgraded when it is opened for writing.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from uuid import uuid4
 
 import numpy as np
 
+from tts_lab.bank_check import VERSION, fault, version_of
 from tts_lab.proposers import Samples
 
-VERSION = 1
 APPLICATION_ID = int.from_bytes(b"ttsb", "big")
 
 # Rows of many streams share a chunk: a tree search delivers one row of each of a
@@ -38,10 +39,12 @@ CREATE TABLE pieces (
     count INTEGER NOT NULL,
     chunk INTEGER NOT NULL REFERENCES chunks (id),
     start INTEGER NOT NULL,  -- are entries start to start + count - 1 of the chunk
+    crc INTEGER NOT NULL DEFAULT 0,  -- see bank_check.piece_crc
     PRIMARY KEY (stream, first)
 ) WITHOUT ROWID;
 """
 _CHECKED_BYTES = 256 << 20  # larger files are not read through when they are opened
+_ASIDE = "move it away or pass another path; it was not touched"
 _BUSY_SECONDS = 60.0  # how long to wait for another process that is writing
 
 
@@ -74,9 +77,8 @@ def create(path: Path) -> None:
             draft.unlink()
 
 
-def inspect(path: Path) -> None:
-    """Raise BankError unless the file is a whole bank; write nothing."""
-    aside = "move it away or pass another path; it was not touched"
+def inspect(path: Path) -> int:
+    """The version of a whole bank, else BankError; write nothing."""
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -85,29 +87,36 @@ def inspect(path: Path) -> None:
             f"bank {path} cannot be read: {error.strerror}; pass the path of a file"
         ) from error
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise BankError(f"bank {path} is not an SQLite file: {aside}")
+        raise BankError(f"bank {path} is not an SQLite file: {_ASIDE}")
     application = int.from_bytes(header[68:72], "big")
     if application != APPLICATION_ID:
         raise BankError(
             f"bank {path} belongs to another program (application_id {application}, "
-            f"a bank has {APPLICATION_ID}): {aside}"
+            f"a bank has {APPLICATION_ID}): {_ASIDE}"
         )
     version = int.from_bytes(header[60:64], "big")
-    if version != VERSION:
-        raise BankError(
-            f"bank {path} has schema version {version}, this tts_lab reads "
-            f"{VERSION}: upgrade tts-lab, or {aside}"
-        )
+    _refuse_other(version, path)
     try:
         with closing(connect(path, read_only=True)) as connection:
+            version = version_of(connection)
+            _refuse_other(version, path)
             for table in ("streams", "chunks", "pieces"):
                 connection.execute(f"SELECT * FROM {table} LIMIT 1")
-            if path.stat().st_size <= _CHECKED_BYTES:
-                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise damaged(path, verdict.splitlines()[-1])
+            if path.stat().st_size <= _CHECKED_BYTES and (found := fault(connection)):
+                raise damaged(path, found)
     except sqlite3.Error as error:
+        raise trouble(path, error) from error
+    except (UnicodeDecodeError, TypeError) as error:  # a damaged name, or no number
         raise damaged(path, error) from error
+    return version
+
+
+def _refuse_other(version: int, path: Path) -> None:
+    if not 1 <= version <= VERSION:
+        raise BankError(
+            f"bank {path} has schema version {version}, this tts_lab reads 1 to "
+            f"{VERSION}: upgrade tts-lab, or {_ASIDE}"
+        )
 
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
@@ -123,6 +132,31 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
         timeout=_BUSY_SECONDS,
         isolation_level=None,  # transactions are begun and ended by hand
         check_same_thread=False,
+    )
+
+
+def trouble(path: Path, error: sqlite3.Error) -> BankError:
+    """What SQLite says, and what to do about it."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return BankError(f"bank {path} cannot be used: {error} Open it again")
+    name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    held = "close the program that holds the file"
+    advice = {
+        "BUSY": held,
+        "CANTOPEN": "its folder cannot be written; pass read_only=True, and if a "
+        f"{path.name}-wal lies beside it, copy both to a folder that can be written",
+        "FULL": "free disk space, then run again",
+        "LOCKED": held,
+        "NOMEM": "close other programs, there is not enough memory",
+        "PROTOCOL": held,
+        "IOERR": "free disk space, or look after the disk, then run again",
+        "READONLY": "it cannot be written; pass read_only=True or another path",
+    }.get(name.split("_")[1])
+    if advice is None:
+        return damaged(path, error)
+    return BankError(
+        f"bank {path} cannot be used: {error}. All chunks stored before are safe; "
+        f"{advice}"
     )
 
 
@@ -152,6 +186,8 @@ def unpack(n: int, data: bytes) -> Samples:
     raw = zlib.decompress(data)
     ends = np.cumsum(np.frombuffer(raw, "<i4", n, 16 * n), dtype=np.int64).tolist()
     joined = raw[21 * n :].decode("utf-8", "surrogatepass")
+    if [0, *ends][-1] != len(joined):
+        raise ValueError(f"{n} rows do not have the text of a chunk")
     return Samples(
         job=np.zeros(n, np.int32),
         row=np.frombuffer(raw, "<i8", n),

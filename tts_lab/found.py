@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,11 +155,11 @@ def endpoint(url: str, seconds: float = ENDPOINT_SECONDS) -> Found | None:
         with urlopen(request, timeout=seconds) as answer:
             listed = json.loads(answer.read(1_000_000))
         names = [str(one["id"]) for one in listed["data"]]
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         code = getattr(error, "code", None)
         note = "answers, and wants a key (OPENAI_API_KEY)"
         return Found("endpoint", url, "served", note) if code in (401, 403) else None
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     return Found("endpoint", url, "served", shown or "no model")
@@ -209,7 +210,7 @@ def _described(folder: Path, role: Role) -> str:
         if not (writes if role == "policy" else scores):
             return ""
         weights = sum(file.stat().st_size for file in checkpoints.weight_files(folder))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, LookupError):
         return ""
     return f"{architecture}, {memory.size(weights)}"
 

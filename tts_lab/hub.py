@@ -13,7 +13,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
 
+from tts_lab.json_files import read_object
 from tts_lab.memory import size
+from tts_lab.proposers import checkpoints
 
 FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 
@@ -66,18 +68,13 @@ def is_whole(folder: Path) -> bool:
     >>> is_whole(ladder.path("105k"))
     True
     """
-    index = folder / "model.safetensors.index.json"
     if not (folder / "config.json").is_file():
         return False
-    if index.is_file():
-        import json
-
-        try:
-            parts = set(json.loads(index.read_text())["weight_map"].values())
-        except (ValueError, LookupError, AttributeError, TypeError):
-            return False
-        return all((folder / part).is_file() for part in parts)
-    return any(folder.glob("*.safetensors"))
+    try:
+        parts = checkpoints.shards(folder) or checkpoints.weight_files(folder)
+    except (ValueError, OSError):
+        return False
+    return all((folder / part).is_file() for part in parts)
 
 
 def remote(name: str) -> Remote:
@@ -89,8 +86,6 @@ def remote(name: str) -> Remote:
         If the hub cannot be reached, has no such model, or it has no safetensors.
     """
     _required(name)
-    import json
-
     from huggingface_hub import HfApi, hf_hub_download
 
     try:
@@ -99,7 +94,7 @@ def remote(name: str) -> Remote:
         config: dict[str, Any] = {}
         if any(file.rfilename == "config.json" for file in listed):
             path = hf_hub_download(name, "config.json", tqdm_class=_bar(_silent, None))
-            config = json.loads(Path(path).read_text())
+            config = read_object(Path(path))
     except Exception as error:  # its errors have no common class
         raise ValueError(_unreachable(name, error)) from error
     if not weights:

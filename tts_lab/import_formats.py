@@ -20,16 +20,18 @@ Not covered: the trees behind searches, which none of the three records.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tts_lab.json_files import is_count
 from tts_lab.problems.rows import Row, read_rows
-from tts_lab.problems.sources import answer_of, column, level_of
+from tts_lab.problems.sources import answer_of, column, is_text, level_of
 
-_STEP_MARK = re.compile(r"(?:\s*\bки(?=\s|$))+\s*")
+_LARGEST = 1e300  # of a score that is finite
+_INFINITE = (float("inf"), -float("inf"))
+_STEP_MARK = re.compile(r"\bки(?=\s|$)")
 
 
 class Record(NamedTuple):
@@ -82,6 +84,9 @@ def compute_optimal_tts(path: Path, delimiter: str) -> Iterator[Record]:
             outputs = column(row, ["output"], place)
             if not (isinstance(outputs, list) and outputs):
                 raise ValueError(f"{place}: 'output' is {_short(outputs)}, no list")
+            if not all(isinstance(one, dict) for one in outputs):
+                raise ValueError(f"{place}: 'output' is {_short(outputs)}, no list of "
+                                 "objects")  # fmt: skip
             texts = _texts(
                 [column(one, ["text"], place) for one in outputs], "text", place
             )
@@ -131,8 +136,8 @@ READERS: dict[str, Reader] = {
 
 
 def _question(value: object, place: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{place}: the question is {value!r}, no text")
+    if not (isinstance(value, str) and is_text(value)):
+        raise ValueError(f"{place}: the question is {_short(value)}, no text")
     return value
 
 
@@ -140,7 +145,7 @@ def _texts(value: object, name: str, place: str) -> list[str]:
     if not (isinstance(value, list) and value):
         raise ValueError(f"{place}: {name!r} is {_short(value)}, no list of texts")
     for i, one in enumerate(value):
-        if not isinstance(one, str):
+        if not isinstance(one, str) or (one.strip() and not is_text(one)):
             raise ValueError(f"{place}: {name!r} number {i} is {_short(one)}, no text")
     return value
 
@@ -157,7 +162,7 @@ def _scores(value: object, count: int, place: str) -> list[list[float]] | None:
         steps = one if isinstance(one, list) else [one]
         for step, score in enumerate(steps):
             number = isinstance(score, int | float) and not isinstance(score, bool)
-            if not number or math.isnan(score):
+            if not number or not (score in _INFINITE or abs(score) <= _LARGEST):
                 raise ValueError(
                     f"{place}: the score of sample {i}, step {step} is {score!r}, no "
                     "number; leave out the whole column if scores are missing"
@@ -169,7 +174,7 @@ def _scores(value: object, count: int, place: str) -> list[list[float]] | None:
 def _tokens(value: list[Any], count: int, place: str) -> list[int]:
     _same_length(value, "tokens", count, place)
     for i, one in enumerate(value):
-        if isinstance(one, bool) or not isinstance(one, int) or one < 0:
+        if not is_count(one, least=0, most=2**31 - 1):
             raise ValueError(f"{place}: the tokens of sample {i} are {one!r}, no count")
     return value
 
@@ -181,7 +186,7 @@ def _same_length(value: Sequence[Any], name: str, count: int, place: str) -> Non
 
 def _written(output: Row) -> object:
     history = output.get("token_history")
-    if isinstance(history, list) and history and None not in history:
+    if isinstance(history, list) and history and all(map(is_count, history)):
         return sum(history)
     return output.get("completion_tokens")
 
@@ -192,13 +197,19 @@ def _steps(text: str, delimiter: str) -> str:
     >>> _steps("2*3=6 ки\\nSo 6. ки\\n", "\\n\\n")
     '2*3=6\\n\\nSo 6.'
     """
-    return delimiter.join(filter(None, _STEP_MARK.split(text)))
+    # blanks are taken off afterwards: a pattern with them is tried at each blank anew
+    first, *rest = _STEP_MARK.split(text)
+    if not rest:
+        return text
+    *between, last = rest
+    parts = [first.rstrip(), *(part.strip() for part in between), last.lstrip()]
+    return delimiter.join(filter(None, parts))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Question 2 before question 10."""
     parts = re.split(r"(\d+)", str(path))
-    return [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
 
 
 def _short(value: object) -> str:

@@ -17,6 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from tts_lab.json_files import is_count
 from tts_lab.proposers import checkpoints
 
 ROWS = 64  # written side by side, as the transformers backend does by default
@@ -159,14 +160,19 @@ def reckon(
     >>> reckon(shape, 1000, rows=3).cache == 2 * 2 * 2 * 16 * 2 * 3 * 100
     True
     """
-    shape: Mapping[str, Any] = config.get("text_config") or config
-    longest = shape.get("max_position_embeddings") or CONTEXT
+    inner = config.get("text_config")
+    shape: Mapping[str, Any] = inner if inner and isinstance(inner, dict) else config
+
+    def count(name: str) -> int:  # 0 for what is missing or no number
+        return int(shape[name]) if is_count(shape.get(name)) else 0
+
+    longest = count("max_position_embeddings") or CONTEXT
     tokens = min(longest, CONTEXT) if context is None else context
-    cache, heads = 0, shape.get("num_attention_heads")
-    if heads and shape.get("num_hidden_layers"):
-        width = shape.get("head_dim") or shape.get("hidden_size", 0) // heads
-        shared = shape.get("num_key_value_heads") or heads
-        cache = 2 * shape["num_hidden_layers"] * shared * width * number * rows * tokens
+    cache, heads = 0, count("num_attention_heads")
+    if heads:
+        width = count("head_dim") or count("hidden_size") // heads
+        shared = count("num_key_value_heads") or heads
+        cache = 2 * count("num_hidden_layers") * shared * width * number * rows * tokens
     where = "GPU memory" if device == "cuda" else "memory"
     return Memory(weights, cache, free(device), rows, tokens, where)
 

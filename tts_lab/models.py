@@ -43,6 +43,10 @@ __all__ = [
 ]  # fmt: skip
 
 Say = Callable[[str], object]
+# each with an end in sight, so that no text takes long
+_USER = re.compile(r"(\w{1,20}://)[^\s'\"<>]{0,500}@")
+_QUERY = re.compile(r"([?&#])([^\s=&?#]{1,64})=[^\s&#'\"]+")
+_SECRET = re.compile("key|token|secret|password|auth|sig", re.IGNORECASE)
 
 
 def plan(
@@ -214,13 +218,16 @@ def close(model: object) -> None:
 def hidden(text: str) -> str:
     """A text without keys: those of the environment, and passwords in URLs.
 
-    >>> hidden("http://me:secret@host/v1")
-    'http://•••@host/v1'
+    >>> hidden("http://me:secret@host/v1"), hidden("http://host/v1?api_key=secret")
+    ('http://•••@host/v1', 'http://host/v1?api_key=•••')
     """
     for name, value in os.environ.items():
         if name.upper().endswith(("_KEY", "_TOKEN", "_SECRET")) and len(value) >= 8:
             text = text.replace(value, "•••")
-    return re.sub(r"(https?://)[^/\s@]+@", r"\1•••@", text)
+    return _QUERY.sub(
+        lambda one: f"{one[1]}{one[2]}=•••" if _SECRET.search(one[2]) else one[0],
+        _USER.sub(r"\1•••@", text),
+    )
 
 
 def kind(text: str, role: Role = "policy") -> SpecKind:
@@ -256,8 +263,9 @@ def kind(text: str, role: Role = "policy") -> SpecKind:
     if role == "verifier":
         first = library.names()
     raise ValueError(
-        f"{text!r} is nothing that can be opened; accepted are {first}, the path of a "
-        "Hugging Face folder, owner/name on the hub, or a URL that begins with http"
+        f"{hidden(text)!r} is nothing that can be opened; accepted are {first}, the "
+        "path of a Hugging Face folder, owner/name on the hub, or a URL that begins "
+        "with http"
     )
 
 

@@ -69,8 +69,17 @@ class Published:
         ------
         KeyError
             For an unknown column.
+        ValueError
+            For a cell that is no number; the message names the row.
         """
-        return [float(row[name]) for row in self.rows]
+        return [_number(row[name], name, i) for i, row in enumerate(self.rows, 1)]
+
+
+def _number(cell: str | None, name: str, row: int) -> float:
+    try:
+        return float(cell or "")
+    except ValueError:
+        raise ValueError(f"{name} of row {row} is {cell!r}, no number") from None
 
 
 def tables() -> list[str]:
@@ -99,11 +108,32 @@ def table(name: str) -> Published:
     """
     if name not in tables():
         raise ValueError(f"table {name!r} is unknown; there are {tables()}")
-    lines = (FOLDER / f"{name}.csv").read_text("utf-8").splitlines()
+    return parsed((FOLDER / f"{name}.csv").read_text("utf-8"))
+
+
+def parsed(content: str) -> Published:
+    """The table that a file's text holds: lines with `#` in front, then CSV.
+
+    Raises
+    ------
+    ValueError
+        For what is no CSV, or has rows of another length than its header.
+
+    >>> parsed("# source: a paper\\nk,share\\n1,0.5\\n").column("share")
+    [0.5]
+    """
+    lines = content.splitlines()
     said = [line.lstrip("# ") for line in lines if line.startswith("#")]
     source = "; ".join(line.removeprefix("source: ") for line in said)
     kept = [line for line in lines if not line.startswith("#")]
-    return Published(source, tuple(csv.DictReader(kept)))
+    try:
+        rows = tuple(csv.DictReader(kept, strict=True))
+    except csv.Error as error:
+        raise ValueError(f"a table is no CSV: {error}") from None
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise ValueError(f"row {number} has another length than the header: {row}")
+    return Published(source, rows)
 
 
 @cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -161,14 +161,59 @@ def record(verdict: Verdict, *, where: Path | None = None) -> Verdict:
 
 
 def recorded(*, where: Path | None = None) -> dict[str, Verdict]:
-    """The verdicts kept so far, by claim."""
+    """The verdicts kept so far, by claim.
+
+    A file that holds no verdict (damaged, or somebody else's) is left out, and a
+    warning names it.
+    """
     where = folder() if where is None else where
     found = {}
     for path in sorted(where.glob("*.json")):
-        content = json.loads(path.read_text())
-        content.pop("verdict", None)
-        found[path.stem] = Verdict(**content)
+        try:
+            found[path.stem] = _verdict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, RecursionError) as error:
+            warnings.warn(
+                f"{path} holds no verdict ({error}) and is left out; move it away, or "
+                "run the notebook again that measures it",
+                stacklevel=2,
+            )
     return found
+
+
+def _verdict(content: object) -> Verdict:
+    """A verdict as `record` keeps it.
+
+    Raises
+    ------
+    ValueError
+        For what is none; the message says what is missing, too much or wrong.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(f"a {type(content).__name__} instead of an object")
+    kept = {name: value for name, value in content.items() if name != "verdict"}
+    names = {one.name: one for one in fields(Verdict)}
+    lacking = [name for name in names if name not in kept and name != "note"]
+    if lacking or kept.keys() - names.keys():
+        raise ValueError(
+            f"lacks {lacking}, has {sorted(kept.keys() - names.keys())} too much"
+        )
+    for name, value in kept.items():
+        wanted = _ACCEPTED[str(names[name].type)]
+        if not isinstance(value, wanted) or (
+            isinstance(value, bool) and wanted is not bool
+        ):
+            raise ValueError(f"{name} is {value!r}")
+    verdict = Verdict(**kept)
+    _ = verdict.word  # an effect outside its interval, or one that is no number
+    return verdict
+
+
+_ACCEPTED: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+}
 
 
 def shipped() -> dict[str, Verdict]:

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 from PIL import Image
 
@@ -57,6 +59,12 @@ class Picture(Figure):
         layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
         super().__init__(figsize=(width, height), layout=layout)
         self.rows: list[str] = []
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it; a name with dollars in it is a name, and no formula."""
+        for one in self.findobj(Text):
+            one.set_parse_math(False)
+        super().draw(renderer)
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         drawn, small = BytesIO(), BytesIO()

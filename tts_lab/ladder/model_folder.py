@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_lab.json_files import is_count, read_object
 from tts_lab.ladder.tokenizer import VOCABULARY
 
 POLICY, VERIFIER = "LlamaForCausalLM", "LlamaForTokenClassification"
@@ -79,11 +81,9 @@ def read(folder: str | Path, architecture: str = POLICY) -> Model:
                 "model.safetensors and the ladder's tokenizer"
             )
     try:
-        config = json.loads(config_path.read_text())
+        config = read_object(config_path)
     except ValueError as error:
-        raise ModelError(f"{config_path} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{config_path} holds a {type(config).__name__}, no object")
+        raise ModelError(str(error)) from None
     _refuse_others(config, folder, architecture)
     _refuse_other_tokenizer(folder)
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
@@ -115,25 +115,27 @@ def is_of_family(folder: str | Path, architecture: str = POLICY) -> bool:
     """
     folder = Path(folder)
     try:
-        _refuse_others(
-            json.loads((folder / "config.json").read_text()), folder, architecture
-        )
+        _refuse_others(read_object(folder / "config.json"), folder, architecture)
         _refuse_other_tokenizer(folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError):
         return False
     return True
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
     scaling = config.get("rope_scaling") or {}
-    return config.get("rope_parameters") or {
-        "rope_theta": config.get("rope_theta", 10_000.0),
-        "rope_type": scaling.get("rope_type", scaling.get("type", "default")),
-    }
+    given = config.get("rope_parameters")
+    if isinstance(given, dict) and given:
+        return given
+    kind = scaling
+    if isinstance(scaling, dict):
+        kind = scaling.get("rope_type", scaling.get("type", "default"))
+    return {"rope_theta": config.get("rope_theta", 10_000.0), "rope_type": kind}
 
 
 def _refuse_others(config: dict[str, Any], folder: Path, architecture: str) -> None:
-    found = (config.get("architectures") or [None])[0]
+    every = config.get("architectures")
+    found = every[0] if isinstance(every, list) and every else None
     if found != architecture:
         raise ModelError(
             f"{str(folder)!r} holds a {found}; the built-in engine runs "
@@ -148,14 +150,24 @@ def _refuse_others(config: dict[str, Any], folder: Path, architecture: str) -> N
         raise ModelError(f"{folder / 'config.json'} lacks {', '.join(missing)}")
     for name in needed:
         value = config[name]
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not (whole or name == "rms_norm_eps") or not _is_positive(value):
+        fits = is_count(value)
+        if name == "rms_norm_eps":
+            fits = _is_positive(value)
+        if not fits:
             raise ModelError(
                 f"{folder / 'config.json'}: {name} is {value!r}; accepted is a "
                 "number above 0"
             )
+    theta = _rope(config).get("rope_theta", 10_000.0)
+    if not _is_positive(theta):
+        raise ModelError(
+            f"{folder / 'config.json'}: rope_theta is {theta!r}; accepted is a number "
+            "above 0"
+        )
     heads = config["num_attention_heads"]
     head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    if not is_count(head_dim, least=0):
+        raise ModelError(f"{str(folder)!r}: head_dim is {head_dim!r}, no number")
     rope = _rope(config)
     problems = {
         f"head_dim {head_dim}: a multiple of 32 is accepted": head_dim % 32,
@@ -182,15 +194,16 @@ def _refuse_others(config: dict[str, Any], folder: Path, architecture: str) -> N
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < float("inf")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value < 1e300  # type: ignore[operator]
 
 
 def _refuse_other_tokenizer(folder: Path) -> None:
     """The engine reads and writes ids of the ladder's own vocabulary."""
     path = folder / "tokenizer.json"
     try:
-        found = json.loads(path.read_text())["model"]["vocab"]
-    except (ValueError, LookupError, TypeError):
+        found = read_object(path)["model"]["vocab"]
+    except (OSError, ValueError, LookupError, TypeError):
         found = None
     if found != {token: i for i, token in enumerate(VOCABULARY)}:
         raise ModelError(
@@ -206,7 +219,17 @@ def _weights(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         with safe_open(path, framework="numpy") as stored:
             for name in stored.keys():  # noqa: SIM118 (it is no dict)
+                kind = stored.get_slice(name).get_dtype()
+                if kind not in ("F16", "F32", "F64"):
+                    raise ModelError(
+                        f"{path}: tensor {name} has dtype {kind}; the built-in engine "
+                        "reads F16, F32 and F64"
+                    )
                 weights[name] = stored.get_tensor(name).astype(np.float32)
+                if not np.isfinite(weights[name]).all():
+                    raise ModelError(
+                        f"{path}: tensor {name} has values that are not finite"
+                    )
     except (SafetensorError, TypeError) as error:
         raise ModelError(f"{path} cannot be read as safetensors: {error}") from None
     return weights
@@ -224,24 +247,25 @@ def _check_shapes(model: Model, folder: Path, *, tied: bool, scores: bool) -> No
         (model.intermediate, model.hidden),
         (model.hidden, model.intermediate),
     )
-    expected: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (len(VOCABULARY), model.hidden),
-        "model.norm.weight": (model.hidden,),
-    }
-    if scores:
-        expected |= {"score.weight": (1, model.hidden), "score.bias": (1,)}
-    elif not tied:
-        expected["lm_head.weight"] = (len(VOCABULARY), model.hidden)
-    for layer in range(model.layers):
-        start = f"model.layers.{layer}."
-        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            expected[f"{start}self_attn.{part}.weight"] = square
-        expected[f"{start}mlp.gate_proj.weight"] = wide
-        expected[f"{start}mlp.up_proj.weight"] = wide
-        expected[f"{start}mlp.down_proj.weight"] = tall
-        for part in ("input_layernorm", "post_attention_layernorm"):
-            expected[f"{start}{part}.weight"] = (model.hidden,)
-    for name, shape in expected.items():
+
+    def expected() -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield "model.embed_tokens.weight", (len(VOCABULARY), model.hidden)
+        yield "model.norm.weight", (model.hidden,)
+        if scores:
+            yield from (("score.weight", (1, model.hidden)), ("score.bias", (1,)))
+        elif not tied:
+            yield "lm_head.weight", (len(VOCABULARY), model.hidden)
+        for layer in range(model.layers):  # as many as a stranger's config says
+            start = f"model.layers.{layer}."
+            for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+                yield f"{start}self_attn.{part}.weight", square
+            yield f"{start}mlp.gate_proj.weight", wide
+            yield f"{start}mlp.up_proj.weight", wide
+            yield f"{start}mlp.down_proj.weight", tall
+            for part in ("input_layernorm", "post_attention_layernorm"):
+                yield f"{start}{part}.weight", (model.hidden,)
+
+    for name, shape in expected():
         found = model.weights.get(name)
         if found is None or found.shape != shape:
             what = "missing" if found is None else f"of shape {found.shape}"

@@ -32,7 +32,8 @@ LEVELS: dict[int, int] = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6}
 LARGEST_NUMBER = 99
 LIMIT = 999
 
-_PROMPT = re.compile(r"([1-9][0-9]{0,5}(?: [1-9][0-9]{0,5}){1,7})>([0-9]{1,9})\n?")
+# six numbers at most: whether a target can be reached is found by trying everything
+_PROMPT = re.compile(r"([1-9][0-9]{0,5}(?: [1-9][0-9]{0,5}){1,5})>([0-9]{1,9})\n?")
 _STEP = re.compile(
     r"([0-9]{1,9})([-+*/])([0-9]{1,9})=([0-9]{1,12})\|([0-9]{1,12}(?: [0-9]{1,12})*)"
 )
@@ -127,7 +128,7 @@ def parse(prompt: str) -> tuple[tuple[int, ...], int]:
     match = _PROMPT.fullmatch(prompt)
     if not match:
         raise ValueError(
-            f"{prompt!r} is not a countdown problem: 2 to 8 positive numbers, '>', "
+            f"{prompt!r} is not a countdown problem: 2 to 6 positive numbers, '>', "
             "target, such as '3 7 25>46'"
         )
     return tuple(int(x) for x in match[1].split()), int(match[2])

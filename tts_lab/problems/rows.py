@@ -74,10 +74,14 @@ def _json(path: Path) -> Iterator[tuple[str, Any]]:
             if first != "[":
                 yield from _lines(path, file)
                 return
-            for number, row in enumerate(json.load(file), 1):
+            try:
+                array = json.load(file)
+            except UnicodeDecodeError:
+                raise
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path} is not JSON: {error}") from None
+            for number, row in enumerate(array, 1):
                 yield f"row {number}", row
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8: {error}") from None
 
@@ -86,11 +90,12 @@ def _lines(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
     for number, line in enumerate(file, 1):
         if line.strip():
             try:
-                yield f"line {number}", json.loads(line)
-            except json.JSONDecodeError as error:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f"{path}, line {number} is not JSON: {error}"
                 ) from None
+            yield f"line {number}", row
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
@@ -105,7 +110,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"row {number}", row
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
         raise ValueError(f"{path} is not Parquet: {error}") from None
 
 

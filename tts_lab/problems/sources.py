@@ -114,7 +114,7 @@ def problems_of(
     for where, row in places:
         place = f"{name}, {where}"
         question = column(row, QUESTIONS, place)
-        if not isinstance(question, str) or not question.strip():
+        if not is_text(question):
             raise ValueError(f"{place}: the question is {question!r}, no text")
         value = column(row, ANSWERS, place)
         answer = answer_of(value, place)
@@ -154,12 +154,30 @@ def answer_of(value: object, place: str) -> str:
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and abs(value) < 1e300:  # type: ignore[arg-type]  # no nan, no infinity
         value = str(value)
-    answer = (text.stated(value) or value.strip()) if isinstance(value, str) else ""
+    answer = ""
+    if isinstance(value, str) and is_text(value):
+        answer = text.stated(value) or value.strip()
     if not answer:
         raise ValueError(f"{place}: the answer is {value!r}, no text and no number")
     return answer
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a text that is not blank and can be written as UTF-8.
+
+    >>> is_text("6*7?"), is_text(" "), is_text("\\ud800"), is_text(6)
+    (True, False, False, False)
+    """
+    if not isinstance(value, str) or not value.strip():
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def level_of(row: Row) -> int | None:
@@ -168,7 +186,10 @@ def level_of(row: Row) -> int | None:
     >>> level_of({"level": "Level 5"}), level_of({"level": 3}), level_of({})
     (5, 3, None)
     """
-    digits = re.search(r"\d+", str(row.get("level")))
+    level = row.get("level")
+    if not isinstance(level, str | int | float):
+        return None
+    digits = re.search(r"(?<![0-9])[0-9]{1,9}(?![0-9])", str(level))
     return int(digits[0]) if digits else None
 
 

@@ -2,22 +2,27 @@
 
 Finding a model's folder (rung, local folder or hub id), its size, a fingerprint that
 does not read all weights, and the seeds of rows for backends with random generators of
-their own.
+their own. Folders come from strangers: whatever is in one, the functions here end with
+a result or a ValueError that names the file, and read nothing outside of it but what
+links of its own point to, as those of the hub's cache do.
 """
 
 from __future__ import annotations
 
-import json
 from hashlib import blake2b
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from tts_lab import ladder
+from tts_lab.json_files import is_count, read_object
 from tts_lab.ladder.rungs import EVERY
 from tts_lab.proposers import Size
 
 #: rows that one stream can have
 SEEDS_PER_STREAM = 2**24
+SUFFIX = ".safetensors"
+INDEX = "model.safetensors.index.json"
 
 
 def seed_of(stream: int, row: int) -> int:
@@ -79,13 +84,7 @@ def config_of(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} is not a model folder: it has no config.json; accepted "
             "is a Hugging Face folder with config.json and *.safetensors"
         )
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path} holds a {type(config).__name__}, no object")
-    return config
+    return read_object(path)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -94,9 +93,11 @@ def weight_files(folder: Path) -> list[Path]:
     Raises
     ------
     ValueError
-        If there are none: pickled weights are not read.
+        If there are none: pickled weights are not read; or if the index names files
+        outside of the folder, or of another kind.
     """
-    found = sorted(folder.glob("*.safetensors"))
+    shards(folder)
+    found = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
     if not found:
         raise ValueError(
             f"{str(folder)!r} has no *.safetensors; accepted are safetensors only, "
@@ -105,45 +106,76 @@ def weight_files(folder: Path) -> list[Path]:
     return found
 
 
+def shards(folder: Path) -> list[str]:
+    """The files that `model.safetensors.index.json` names; none without one.
+
+    Raises
+    ------
+    ValueError
+        If one is not a *.safetensors in the folder itself: an index is a stranger's,
+        and could name any file of this machine.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        return []
+    weights = read_object(path).get("weight_map")
+    if not isinstance(weights, dict):
+        raise ValueError(f"{path} has no weight_map")
+    for name in (named := dict.fromkeys(map(str, weights.values()))):
+        if Path(name).name != name or "\\" in name or Path(name).suffix != SUFFIX:
+            raise ValueError(
+                f"{path} names {name!r}; accepted are *{SUFFIX} in the same folder"
+            )
+    return list(named)
+
+
 def headers(folder: Path) -> dict[str, dict[str, Any]]:
-    """Name, dtype and shape of every tensor, without reading the weights."""
+    """Name, dtype and shape of every tensor, without reading the weights.
+
+    Raises
+    ------
+    ValueError
+        If there are no safetensors, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
     tensors: dict[str, dict[str, Any]] = {}
     for path in weight_files(folder):
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 0 < length <= 100_000_000:
-                raise ValueError(f"{path} cannot be read as safetensors")
-            try:
-                header = json.loads(file.read(length))
-            except ValueError:
-                raise ValueError(f"{path} cannot be read as safetensors") from None
-        header.pop("__metadata__", None)
-        tensors |= header
+        try:
+            with safe_open(path, framework="numpy") as stored:
+                for name in stored.keys():  # noqa: SIM118 (it is no dict)
+                    one = stored.get_slice(name)
+                    kind, shape = one.get_dtype(), list(one.get_shape())
+                    tensors[name] = {"dtype": kind, "shape": shape}
+        except SafetensorError as error:
+            raise ValueError(f"{path} cannot be read as safetensors: {error}") from None
     return tensors
 
 
 def size_of(folder: Path) -> Size:
     """Parameters, layers and hidden size, from the headers and `config.json`.
 
+    Raises
+    ------
+    ValueError
+        If either is missing, damaged, or says nothing of them.
+
     >>> size_of(locate("105k"))
     Size(parameters=104768, layers=2, hidden=64)
     """
     config = config_of(folder)
     config = config.get("text_config", config)
-    parameters = 0
-    for tensor in headers(folder).values():
-        count = 1
-        for side in tensor["shape"]:
-            count *= side
-        parameters += count
-    layers = config.get("num_hidden_layers", config.get("n_layer"))  # GPT-2's name
-    hidden = config.get("hidden_size", config.get("n_embd"))
-    if not (layers and hidden):
+    parameters = sum(prod(tensor["shape"]) for tensor in headers(folder).values())
+    layers = hidden = None
+    if isinstance(config, dict):
+        layers = config.get("num_hidden_layers", config.get("n_layer"))  # GPT-2's name
+        hidden = config.get("hidden_size", config.get("n_embd"))
+    if not (is_count(layers) and is_count(hidden)):
         raise ValueError(
-            f"{folder / 'config.json'} has no num_hidden_layers and hidden_size; "
-            "accepted is the config of a language model"
+            f"{folder / 'config.json'} has no num_hidden_layers and hidden_size "
+            f"({layers!r} and {hidden!r}); accepted is the config of a language model"
         )
-    return Size(parameters, layers, hidden)
+    return Size(parameters, int(layers or 0), int(hidden or 0))
 
 
 def fingerprint(folder: Path, *parts: object) -> str:
@@ -164,7 +196,8 @@ def fingerprint(folder: Path, *parts: object) -> str:
         size = path.stat().st_size
         digest.update(f"{path.name} {size}".encode())
         with path.open("rb") as file:
-            digest.update(file.read(8 + int.from_bytes(file.read(8), "little")))
+            header = int.from_bytes(file.read(8), "little")
+            digest.update(file.read(min(8 + header, size)))
             for part in range(16):
                 file.seek(part * max(size - 65_536, 0) // 15)
                 digest.update(file.read(65_536))

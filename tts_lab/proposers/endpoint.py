@@ -211,7 +211,7 @@ class Endpoint:
 
     def _event(self, url: str, data: bytes) -> dict[str, Any]:
         event, said = None, ""
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             event = json.loads(data)
         if not isinstance(event, dict) or event.get("error"):
             said = quoted(data.decode("utf-8", "replace"), self._key())
@@ -243,7 +243,7 @@ class Endpoint:
         """The JSON of an answer, or what is wrong with it."""
         page = "text/html" in response.headers.get("content-type", "")
         if response.status_code == 200 and not page:
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 return response.json(), None
         given = "is refused" if self._key() else "is not set"
         return None, refusal(

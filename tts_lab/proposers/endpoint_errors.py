@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 from tts_lab.proposers.endpoint_url import ACCEPTED
 
@@ -73,13 +74,16 @@ def quoted(body: str, secret: str = "") -> str:
     "'Incorrect API key: ***'"
     """
     found: Any = None
-    with suppress(ValueError, AttributeError):
+    with suppress(ValueError, AttributeError, RecursionError):
         found = json.loads(body)
         found = found.get("error", found.get("detail", found.get("message")))
         found = found.get("message", found)
     said = found if isinstance(found, str) else body
     if secret:
-        said = said.replace(secret, "***")
+        in_json = json.dumps(secret)[1:-1]
+        for form in (secret, quote(secret, safe=""), in_json,
+                     in_json.replace("/", "\\/")):  # fmt: skip
+            said = said.replace(form, "***")
     return repr(said.strip()[:QUOTED])
 
 

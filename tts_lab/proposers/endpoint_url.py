@@ -24,13 +24,15 @@ def root_of(url: str) -> str:
         parts.port  # noqa: B018  (reading it is what checks it)
     except ValueError:
         parts = urlsplit("")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    whole = parts.scheme in ("http", "https") and parts.hostname
+    secret = "@" in parts.netloc or parts.query or parts.fragment
+    if secret or (not whole and any(sign in url for sign in "@?#")):
         raise ValueError(  # not quoted: it may hold a secret
             "the URL has a name and password, or a query, in it; accepted is "
             f"{ACCEPTED}, and the key goes into an environment variable "
             "(key_variable=)"
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not whole:
         raise ValueError(f"{url!r} is no server's URL; accepted is {ACCEPTED}")
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"

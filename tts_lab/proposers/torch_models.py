@@ -55,7 +55,9 @@ def load(folder: Path, *, device: str, dtype: str) -> Loaded:
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
             )
-        except (ValueError, OSError, KeyError) as error:
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:  # its errors have no common class
             raise ValueError(
                 f"transformers cannot load {str(folder)!r}: {error}; accepted are "
                 "causal language models whose code is part of transformers"

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from tts_lab.json_files import is_count
 from tts_lab.proposers import Size, checkpoints
 from tts_lab.verifiers import prm_families
 from tts_lab.verifiers.prm_families import FAMILIES, Family, Head
@@ -87,6 +88,13 @@ def size(folder: Path, *, weights: bool) -> Size:
     if weights:
         return checkpoints.size_of(folder)
     config = checkpoints.config_of(folder)
+    for name in ("hidden_size", "num_hidden_layers", "num_attention_heads",
+                 "intermediate_size", "vocab_size"):  # fmt: skip
+        if not is_count(config.get(name)):
+            raise ValueError(
+                f"{folder / 'config.json'}: {name} is {config.get(name)!r}; accepted "
+                "is a number above 0"
+            )
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     heads = config["num_attention_heads"]
     side = config.get("head_dim") or hidden // heads
@@ -109,6 +117,11 @@ def limit(folder: Path, wanted: int | None) -> int:
     """
     config: Any = checkpoints.config_of(folder)
     there = config.get("max_position_embeddings")
+    if there is not None and not is_count(there):
+        raise ValueError(
+            f"{folder / 'config.json'}: max_position_embeddings is {there!r}; accepted "
+            "is a number above 0"
+        )
     if wanted is None:
         if there is None:
             raise ValueError(

@@ -198,7 +198,9 @@ def _trunk(folder: Path, dtype: str) -> Any:
                 use_safetensors=True,
                 output_loading_info=True,
             )
-        except (KeyError, OSError, ValueError) as error:
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:  # its errors have no common class
             raise ValueError(
                 f"{str(folder)!r} cannot be loaded by transformers "
                 f"{transformers.__version__}: {error}"
