@@ -45,10 +45,12 @@ class FakeEndpoint:
         seconds_per_token: float = 0.0,
         counts: bool = True,
         includes_stop: bool = True,
+        running_counts: bool = True,
     ) -> None:
         self.vllm, self.tokenizes, self.template = vllm, tokenizes, template
         self.models, self.counts = models, counts
         self.includes_stop = includes_stop
+        self.running_counts = running_counts and vllm
         self.seconds_per_token = seconds_per_token
         self.proposer = ladder.load("105k", threads=1)
         self.faults: deque[Any] = deque()
@@ -259,6 +261,7 @@ class Handler(BaseHTTPRequestHandler):
         """One token of each choice in turn."""
         fake = self.fake
         rows = fake.write(ids, body)
+        options = body.get("stream_options") or {}
         for place in range(max(len(row[0]) for row in rows)):
             for index, (tokens, texts, ended, logprob) in enumerate(rows):
                 if place >= len(tokens):
@@ -282,7 +285,10 @@ class Handler(BaseHTTPRequestHandler):
                             choice["text"] = ""
                     with fake.lock:
                         fake.rows_finished += 1
-                yield {"choices": [choice]}
+                event: dict[str, Any] = {"choices": [choice]}
+                if fake.running_counts and options.get("continuous_usage_stats"):
+                    event["usage"] = {"completion_tokens": place + 1}
+                yield event
         if fake.counts and body.get("stream_options"):
             total = sum(len(row[0]) for row in rows)
             yield {"choices": [], "usage": {"completion_tokens": total}}
