@@ -46,6 +46,8 @@ class FakeEndpoint:
         counts: bool = True,
         includes_stop: bool = True,
         running_counts: bool = True,
+        context: int | None = None,
+        port: int = 0,
     ) -> None:
         self.vllm, self.tokenizes, self.template = vllm, tokenizes, template
         self.models, self.counts = models, counts
@@ -53,6 +55,8 @@ class FakeEndpoint:
         self.running_counts = running_counts and vllm
         self.seconds_per_token = seconds_per_token
         self.proposer = ladder.load("105k", threads=1)
+        self.context = context or self.proposer.context
+        self.port = port
         self.faults: deque[Any] = deque()
         self.always: Any = None  # the fault of every request that has no other
         self.lock = threading.Lock()
@@ -70,7 +74,7 @@ class FakeEndpoint:
         class Bound(Handler):
             fake = outer
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Bound)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
@@ -145,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         own: dict[str, Any] = {"owned_by": "someone"}
         if self.fake.vllm:
             own = {"owned_by": "vllm", "root": "/models/105k"}
-        context = self.fake.proposer.context
+        context = self.fake.context
         cards = [{"id": m, "max_model_len": context} | own for m in self.fake.models]
         self.reply(200, {"object": "list", "data": cards})
 

@@ -172,13 +172,15 @@ def test_the_servers_limit_counts(folder, server):
 
 def test_the_model_is_the_only_one_or_the_one_named(folder, server):
     server.models = ["a", "b"]
-    with pytest.raises(ValueError, match=r"serves \['a', 'b'\]; pass served="):
+    with pytest.raises(
+        ValueError, match=r"2 models; choose one with served=: 'a', 'b'"
+    ):
         PublicPRM(folder, backend=server.url)
     prm = PublicPRM(folder, backend=server.url, served="b")
     prm.steps(TRACES[:1])
     assert server.asked[0][0]["model"] == "b"
     prm.close()
-    with pytest.raises(ValueError, match="pass served=, one of them"):
+    with pytest.raises(ValueError, match="no model 'c'; it has 'a', 'b'"):
         PublicPRM(folder, backend=server.url, served="c")
 
 

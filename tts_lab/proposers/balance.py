@@ -99,8 +99,9 @@ class Balance:
         self._changed = asyncio.Event()
 
     async def _change(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+        with suppress(TimeoutError):  # `wait_for` of 3.11 can lose a cancel
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._changed.wait()
 
     async def _mind(self, one: Replica) -> None:
         while True:

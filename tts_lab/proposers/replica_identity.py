@@ -47,7 +47,7 @@ def message(text: str) -> dict[str, Any]:
 
 
 def questions(
-    root: str, model: str | None
+    root: str, model: str | None, keyword: str = "model="
 ) -> Generator[Question, Answer | EndpointError, Met]:
     """Ask who a server is: yields what to ask, is sent the answers, returns a `Met`.
 
@@ -60,7 +60,7 @@ def questions(
     listed = yield "/v1/models", None
     if isinstance(listed, EndpointError):
         raise listed
-    card = served_model.chosen(listed, root, model)
+    card = served_model.chosen(listed, root, model, keyword)
     name = str(card["id"])
     found: list[tuple[int, ...] | None] = []
     for asked in ({"prompt": PROBE}, message(PROBE)):
@@ -78,7 +78,7 @@ def questions(
     return Met(root, card, Identity(name, origin, context, vllm, found[0], found[1]))
 
 
-def meet(endpoint: Endpoint, model: str | None) -> Met:
+def meet(endpoint: Endpoint, model: str | None, keyword: str = "model=") -> Met:
     """Ask a server who it is.
 
     Raises
@@ -88,7 +88,7 @@ def meet(endpoint: Endpoint, model: str | None) -> Met:
     ValueError
         If it has no such model.
     """
-    asking = questions(endpoint.root, model)
+    asking = questions(endpoint.root, model, keyword)
     question = next(asking)
     try:
         while True:

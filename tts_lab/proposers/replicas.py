@@ -34,6 +34,8 @@ class Replicas:
     ----------
     urls : str or sequence of str
         One URL, several with commas between them, or a list.
+    keyword : str
+        What errors say that a model is chosen with.
     key_variable, timeout, attempts
         As of `Endpoint`; a request is given up when it failed so often at each server
         that has not itself failed so often in a row.
@@ -55,6 +57,7 @@ class Replicas:
         self,
         urls: str | Sequence[str],
         *,
+        keyword: str = "model=",
         key_variable: str = "OPENAI_API_KEY",
         timeout: float = 120.0,
         attempts: int = 6,
@@ -77,6 +80,7 @@ class Replicas:
         self.root = ",".join(roots)
         self.turns = Turns(servers, attempts)
         self.model: str | None = None
+        self.keyword = keyword
         self.identity: Identity | None = None
 
     def __repr__(self) -> str:
@@ -133,7 +137,7 @@ class Replicas:
         """
         self.model = model
         if len(self.all) == 1:
-            return served_model.card(self.all[0].endpoint, model)
+            return served_model.card(self.all[0].endpoint, model, self.keyword)
         for failures in range(1, self.attempts + 1):
             with ThreadPoolExecutor(len(self.all)) as pool:
                 answers = list(pool.map(self._meet, self.all))
@@ -212,7 +216,7 @@ class Replicas:
 
     def _meet(self, one: Replica) -> identity.Met | EndpointError:
         try:
-            return identity.meet(one.endpoint, self.model)
+            return identity.meet(one.endpoint, self.model, self.keyword)
         except EndpointError as error:
             self.turns.tried(one, error)
             return error

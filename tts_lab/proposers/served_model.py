@@ -24,7 +24,9 @@ def small(seed: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def card(endpoint: Endpoint, model: str | None) -> dict[str, Any]:
+def card(
+    endpoint: Endpoint, model: str | None, keyword: str = "model="
+) -> dict[str, Any]:
     """What the server says of the model."""
     try:  # a wrong address is told at once; a server that starts may take its time
         answer = endpoint.ask("/v1/models", attempts=1)
@@ -32,10 +34,12 @@ def card(endpoint: Endpoint, model: str | None) -> dict[str, Any]:
         if error.absent or not error.transient:
             raise
         answer = endpoint.ask("/v1/models")
-    return chosen(answer, endpoint.root, model)
+    return chosen(answer, endpoint.root, model, keyword)
 
 
-def chosen(answer: Any, root: str, model: str | None) -> dict[str, Any]:
+def chosen(
+    answer: Any, root: str, model: str | None, keyword: str = "model="
+) -> dict[str, Any]:
     """The model's card among those that `/v1/models` of a server has."""
     listed = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(listed, list) or not all(
@@ -50,7 +54,7 @@ def chosen(answer: Any, root: str, model: str | None) -> dict[str, Any]:
     shown = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
     if model is None and len(names) != 1:
         raise ValueError(f"{root} serves {len(names)} models; choose one with "
-                         f"model=: {shown}")  # fmt: skip
+                         f"{keyword}: {shown}")  # fmt: skip
     if model is not None and model not in names:
         raise ValueError(f"{root} has no model {model!r}; it has {shown}")
     found: dict[str, Any] = listed[0 if model is None else names.index(model)]

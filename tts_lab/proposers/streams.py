@@ -91,7 +91,8 @@ class _Writers:
                     self.give_up(error)
                 with suppress(TimeoutError):
                     seconds = turns.wait(failed, error)
-                    await asyncio.wait_for(self.balance.stopping.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await self.balance.stopping.wait()
             if left:
                 self.give_up(self.replicas.gone())
 

@@ -31,7 +31,7 @@ class Standing(NamedTuple):
         "up"; "down", asked nothing until it answers again; or "trying", which is back
         and gets one request at a time until it has begun to answer one.
     requests : int
-        Answered so far.
+        Answered so far; counting a prompt's tokens is one too.
     failures : int
         Requests and tries that failed so far.
     last_error : str
