@@ -17,8 +17,8 @@ pytestmark = pytest.mark.vllm
 KEY = "sk-very-secret-0123456789"
 #: each is a request of its own
 JOBS = [
-    Job(problem.prompt, "", 1000 * stream + number, range(1), max_tokens=20)
-    for number, problem in enumerate(problems.evaluation_set("chains", 3, 50))
+    Job(problem.prompt, "", 1000 * stream + number, range(1), max_tokens=24)
+    for number, problem in enumerate(problems.evaluation_set("chains", 1, 50))
     for stream in range(20)
 ]
 
