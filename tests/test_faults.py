@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import fault_proxy
 import pytest
 from fake_endpoint import FakeEndpoint, gather
 from fault_proxy import KINDS, FaultProxy
@@ -86,6 +87,19 @@ def test_replicas_may_be_faulty_too() -> None:
             bad, good = proposer.replicas
             proposer.close()
     assert bad.failures > good.failures == 0
+
+
+def test_an_error_while_a_prompt_is_counted_says_nothing_of_the_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """vLLM answers 500 to a prompt that it cannot read; anyone, when it is busy."""
+    monkeypatch.setattr(fault_proxy, "KINDS", {"500": 1})
+    with FakeEndpoint() as fake, FaultProxy(fake.url, seed=4, share=0.3) as proxy:
+        proposer = Server(proxy.url, attempts=50)
+        for number in range(10, 30):
+            assert proposer.count_tokens(f"{number}+1\n") == 6
+        assert proxy.injected["500"] > 3
+        proposer.close()
 
 
 def test_one_that_cannot_be_reached_shows_no_key(

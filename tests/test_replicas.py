@@ -27,6 +27,8 @@ from tts_lab.proposers.streams import THREAD_NAME
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
 from tts_lab.verifiers.exact import Exact
+from tts_lab.widgets import picker_panels
+from tts_lab.widgets.picker_panels import Loaded
 
 PROMPT = "89 60 78 21>92\n"
 JOBS = [Job(PROMPT, "", stream, range(2), max_tokens=24) for stream in range(40)]
@@ -382,3 +384,14 @@ def test_an_error_in_who_minds_is_not_swallowed(
     fakes = [FakeEndpoint(), FakeEndpoint()]
     with served(*fakes) as proposer, pytest.raises(LookupError, match="as ordered"):
         gather(proposer, JOBS)
+
+
+def test_the_picker_shows_which_servers_do_not_answer() -> None:
+    port = free_port()
+    with FakeEndpoint() as there:
+        spec = f"{there.url},http://127.0.0.1:{port}/v1"
+        proposer = models.open_policy(spec)
+        facts = dict(picker_panels.facts(Loaded("", proposer, models.plan(spec), "")))
+        models.close(proposer)
+    assert facts["runs on"] == spec
+    assert facts["servers"] == f"1 of 2 servers answers, not http://127.0.0.1:{port}"
