@@ -225,7 +225,7 @@ def test_one_dead_at_the_start_is_taken_in_later(
 ) -> None:
     port = free_port()
     with FakeEndpoint() as there:
-        proposer = Server(f"{there.url},http://127.0.0.1:{port}/v1")
+        proposer = Server(f"{there.url},http://127.0.0.1:{port}/v1", concurrency=2)
         single = Server(there.url)
         assert proposer.fingerprint == single.fingerprint
         single.close()
@@ -246,7 +246,7 @@ def test_one_that_comes_back_as_another_model_is_left_alone(
 ) -> None:
     port = free_port()
     with FakeEndpoint(seconds_per_token=0.01) as there:
-        proposer = Server([there.url, f"http://127.0.0.1:{port}"])
+        proposer = Server([there.url, f"http://127.0.0.1:{port}"], concurrency=4)
         for options, said in (
             ({"context": 128}, "context 256 and 128"),
             ({"models": ("other",)}, "has no model '105k'; it has 'other'"),

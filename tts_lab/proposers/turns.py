@@ -124,10 +124,12 @@ class Turns:
             None when none is free; each turn is to be ended.
         """
         with self._lock:
+            elsewhere = self.another(failed)  # worth waiting for
             free = [
                 one for one in self.all
                 if (one.state == "up" or (one.state == "trying" and not one.tried))
                 and (own is None or own.get(one, 0) < most)
+                and not (elsewhere and failed.get(one, 0))
             ]  # fmt: skip
             if not free:
                 return None
