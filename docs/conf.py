@@ -93,7 +93,14 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#7cc4f0"},
 }
 
-GUIDES = ("instructors", "front_ends", "sweeps", "accessibility", "troubleshooting")
+GUIDES = (
+    "instructors",
+    "front_ends",
+    "servers",
+    "sweeps",
+    "accessibility",
+    "troubleshooting",
+)
 
 
 def contents() -> str:

@@ -45,12 +45,18 @@ class FakeEndpoint:
         seconds_per_token: float = 0.0,
         counts: bool = True,
         includes_stop: bool = True,
+        running_counts: bool = True,
+        context: int | None = None,
+        port: int = 0,
     ) -> None:
         self.vllm, self.tokenizes, self.template = vllm, tokenizes, template
         self.models, self.counts = models, counts
         self.includes_stop = includes_stop
+        self.running_counts = running_counts and vllm
         self.seconds_per_token = seconds_per_token
         self.proposer = ladder.load("105k", threads=1)
+        self.context = context or self.proposer.context
+        self.port = port
         self.faults: deque[Any] = deque()
         self.always: Any = None  # the fault of every request that has no other
         self.lock = threading.Lock()
@@ -68,7 +74,7 @@ class FakeEndpoint:
         class Bound(Handler):
             fake = outer
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Bound)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
@@ -143,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         own: dict[str, Any] = {"owned_by": "someone"}
         if self.fake.vllm:
             own = {"owned_by": "vllm", "root": "/models/105k"}
-        context = self.fake.proposer.context
+        context = self.fake.context
         cards = [{"id": m, "max_model_len": context} | own for m in self.fake.models]
         self.reply(200, {"object": "list", "data": cards})
 
@@ -259,6 +265,7 @@ class Handler(BaseHTTPRequestHandler):
         """One token of each choice in turn."""
         fake = self.fake
         rows = fake.write(ids, body)
+        options = body.get("stream_options") or {}
         for place in range(max(len(row[0]) for row in rows)):
             for index, (tokens, texts, ended, logprob) in enumerate(rows):
                 if place >= len(tokens):
@@ -282,7 +289,10 @@ class Handler(BaseHTTPRequestHandler):
                             choice["text"] = ""
                     with fake.lock:
                         fake.rows_finished += 1
-                yield {"choices": [choice]}
+                event: dict[str, Any] = {"choices": [choice]}
+                if fake.running_counts and options.get("continuous_usage_stats"):
+                    event["usage"] = {"completion_tokens": place + 1}
+                yield event
         if fake.counts and body.get("stream_options"):
             total = sum(len(row[0]) for row in rows)
             yield {"choices": [], "usage": {"completion_tokens": total}}

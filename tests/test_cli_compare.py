@@ -96,6 +96,22 @@ def test_an_endpoint_that_dies_loses_nothing(tmp_path, capsys, monkeypatch):
     assert json.loads((tmp_path / "report.json").read_text())["complete"]
 
 
+def test_one_of_two_endpoints_dies_and_that_is_told(tmp_path, capsys):
+    from fake_endpoint import FakeEndpoint
+
+    options = {"budgets": "8", "strategies": "best_of_n", "out": str(tmp_path)}
+    with FakeEndpoint(seconds_per_token=0.001) as stays, FakeEndpoint() as dies:
+        dies.dies_after = 20
+        policy = f"{stays.url},{dies.url}"
+        assert main(command(policy=policy, **options)) == 0
+        assert stays.rows_finished + 20 >= 160
+    root = dies.url.removesuffix("/v1")
+    assert f"1 of 2 servers answers, not {root}" in capsys.readouterr().err
+    assert f"{root}: " in (tmp_path / "report.md").read_text()
+    with Bank(tmp_path / "bank.sqlite", read_only=True) as bank:
+        assert bank.stats().rows == 160
+
+
 @pytest.mark.hf
 def test_words_a_chat_model_and_a_public_prm(tmp_path):
     pytest.importorskip("transformers")

@@ -60,6 +60,8 @@ class Pooling:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if self.path != "/pooling":
+                    return self.reply(404, {"detail": "Not Found"})
                 if outer.failures:
                     outer.failures -= 1
                     return self.reply(503, {"error": "busy"})
@@ -161,6 +163,23 @@ def test_a_busy_server_is_asked_again(server, prm):
     assert len(server.asked) == 2
 
 
+def test_replicas_share_the_work_and_one_that_dies_loses_nothing(folder, prm):
+    expected = prm.steps(TRACES)
+    with Pooling() as one:
+        with Pooling() as other:
+            both = PublicPRM(folder, backend=f"{one.url},{other.url}", batch=1)
+            for found, scores in zip(both.steps(TRACES), expected, strict=True):
+                np.testing.assert_array_equal(found, scores)
+            assert len(one.asked) + len(other.asked) == 4
+        for found, scores in zip(both.steps(TRACES), expected, strict=True):
+            np.testing.assert_array_equal(found, scores)
+        both.close()
+        with Pooling() as third:
+            third.limit = 70
+            with pytest.raises(ValueError, match="context 400 and 70"):
+                PublicPRM(folder, backend=f"{one.url},{third.url}")
+
+
 def test_the_servers_limit_counts(folder, server):
     server.limit = 70
     prm = PublicPRM(folder, backend=server.url)
@@ -172,13 +191,15 @@ def test_the_servers_limit_counts(folder, server):
 
 def test_the_model_is_the_only_one_or_the_one_named(folder, server):
     server.models = ["a", "b"]
-    with pytest.raises(ValueError, match=r"serves \['a', 'b'\]; pass served="):
+    with pytest.raises(
+        ValueError, match=r"2 models; choose one with served=: 'a', 'b'"
+    ):
         PublicPRM(folder, backend=server.url)
     prm = PublicPRM(folder, backend=server.url, served="b")
     prm.steps(TRACES[:1])
     assert server.asked[0][0]["model"] == "b"
     prm.close()
-    with pytest.raises(ValueError, match="pass served=, one of them"):
+    with pytest.raises(ValueError, match="no model 'c'; it has 'a', 'b'"):
         PublicPRM(folder, backend=server.url, served="c")
 
 

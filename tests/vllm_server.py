@@ -77,18 +77,33 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a server and its engine, as a machine that fails does."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
 @contextmanager
 def start(
     model: Path, log: Path, *options: str, pooling: bool = False
 ) -> Iterator[str]:
-    """Serve a folder; yields `http://127.0.0.1:PORT`, without `/v1`.
+    """Serve a folder; yields `http://127.0.0.1:PORT`, without `/v1`; see `started`."""
+    with started(model, log, *options, pooling=pooling) as (url, _):
+        yield url
+
+
+@contextmanager
+def started(
+    model: Path, log: Path, *options: str, pooling: bool = False, port: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve a folder; yields the url and the process.
 
     The model's name there is that of the folder. With `pooling`, `/pooling` answers
     for a token classification model instead of `/v1/completions`. `options` come last
     and so override `OPTIONS`. What the server says is in `log`.
     """
     require_vllm()
-    port = _free_port()
+    port = port or _free_port()
     command = [
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", model.name),
@@ -113,6 +128,6 @@ def start(
                 said = log.read_text(errors="replace")[-4000:]
                 pytest.fail(f"no vLLM server for {model}; it said:\n{said}")
             time.sleep(0.2)
-        yield url
+        yield url, process
     finally:
         _stop(process)

@@ -27,7 +27,8 @@ def add(commands: Any) -> None:
         "compare", help="which strategy pays for your policy, PRM and problems"
     )
     say = command.add_argument
-    say("--policy", required=True, help="rung, folder, hub id, or endpoint URL")
+    say("--policy", required=True, help="rung, folder, hub id, or endpoint URL; "
+        "of several that serve the same, with commas between them")  # fmt: skip
     say("--prm", required=True, help="a verifier's name, PRM folder, hub id or URL")
     say("--problems", required=True, help=_PROBLEMS)
     say("--limit", type=int, help="the first so many problems")
@@ -91,7 +92,7 @@ def compare(options: argparse.Namespace) -> int:
                 strategies, some, proposer=policy, verifier=verifier, n=budgets,
                 rule=options.rule, temperature=options.temperature,
                 max_tokens=options.max_tokens, seed=options.seed, bank=kept,
-                on_progress=_Line(len(some)), cancel=cancel,
+                on_progress=_Line(len(some), policy), cancel=cancel,
             )  # fmt: skip
     except Exception as error:
         _say("")
@@ -154,17 +155,19 @@ def read_problems(
 class _Line:
     """One line on standard error that says how far it is."""
 
-    def __init__(self, problems: int) -> None:
+    def __init__(self, problems: int, policy: object = None) -> None:
         self.problems, self.shown, self.began = problems, 0.0, time.monotonic()
+        self.policy = policy
 
     def __call__(self, strategy: str, n: int, done: int, rows: int) -> None:
         now = time.monotonic()
         if done < self.problems and (not sys.stderr.isatty() or now - self.shown < 0.2):
             return  # a log gets a line for each strategy and n
         self.shown = now
+        wrong = getattr(self.policy, "status", "")  # of several servers
         _say(
             f"{strategy}, n = {n}: {done} of {self.problems} problems, {rows:,} "
-            f"samples, {now - self.began:.0f} s"
+            f"samples, {now - self.began:.0f} s" + (f"; {wrong}" if wrong else "")
         )
 
 

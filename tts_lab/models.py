@@ -58,7 +58,8 @@ def plan(
     ----------
     spec : str or path
         A rung or verifier of the package, a folder, a hub id (owner/name), or the URL
-        of an OpenAI-compatible endpoint.
+        of an OpenAI-compatible endpoint; of several that serve the same, with commas
+        between them.
     role : str
         "policy" or "verifier".
     backend : str, optional

@@ -91,14 +91,13 @@ def verifier(
 
 def _origin(url: str, served: str | None) -> str:
     """What an endpoint says that it was started with: a folder or a hub id."""
-    from tts_lab.proposers import served_model
-    from tts_lab.proposers.endpoint import Endpoint
+    from tts_lab.proposers.replicas import Replicas
 
-    endpoint = Endpoint(url)
+    replicas = Replicas(url)
     try:
-        card = served_model.card(endpoint, served)
+        card = replicas.connect(served)
     finally:
-        endpoint.close()
+        replicas.close()
     return str(card.get("root") or card["id"])
 
 

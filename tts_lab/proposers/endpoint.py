@@ -15,7 +15,7 @@ import json
 import os
 import time
 import weakref
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -148,15 +148,7 @@ class Endpoint:
         EndpointError
             The first one; nothing new is asked after it.
         """
-        self._http()
-        stop = Event()
-        with ThreadPoolExecutor(max_workers=max(1, concurrency)) as pool:
-            asked = [pool.submit(self.ask, path, p, cancel=stop) for p in payloads]
-            try:
-                return [one.result() for one in asked]
-            finally:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
+        return ask_all(self.ask, [self], path, payloads, concurrency)
 
     def open_client(self) -> httpx.AsyncClient:
         """A client for `stream`; whoever opens it closes it."""
@@ -168,8 +160,8 @@ class Endpoint:
     ) -> AsyncGenerator[dict[str, Any], None]:
         """The JSON objects of a streamed answer (server-sent events), as they come.
 
-        A server that answers in one piece gives one object. Ends without error only
-        after the server said that it is done.
+        POST with a payload, GET with None. A server that answers in one piece gives
+        one object. Ends without error only after the server said that it is done.
 
         Raises
         ------
@@ -177,9 +169,10 @@ class Endpoint:
             When the answer is an error or stops before its end; nothing is retried.
         """
         url, failed, done = self.root + path, None, False
+        method = "GET" if payload is None else "POST"
         try:
             async with client.stream(
-                "POST", url, json=payload, headers=self._headers()
+                method, url, json=payload, headers=self._headers()
             ) as response:
                 kind = response.headers.get("content-type", "")
                 if response.status_code == 200 and "event-stream" in kind:
@@ -292,6 +285,26 @@ class Endpoint:
     def _headers(self) -> dict[str, str]:
         key = self._key()
         return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def ask_all(
+    ask: Callable[..., Any],
+    endpoints: Sequence[Endpoint],
+    path: str,
+    payloads: Sequence[Any],
+    concurrency: int,
+) -> list[Any]:
+    """The answers to many payloads, in order, so many at a time; see `Endpoint`."""
+    for one in endpoints:
+        one._http()  # made once, before many threads want it
+    stop = Event()
+    with ThreadPoolExecutor(max_workers=max(1, concurrency)) as pool:
+        asked = [pool.submit(ask, path, p, cancel=stop) for p in payloads]
+        try:
+            return [one.result() for one in asked]
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
 
 
 @cache

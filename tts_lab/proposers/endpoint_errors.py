@@ -32,6 +32,8 @@ class EndpointError(ConnectionError):
         Whether asking again may help.
     wait : float
         Seconds the server asked to wait.
+    absent : bool
+        Whether nobody was there: no connection, or silence.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class EndpointError(ConnectionError):
         status: int | None = None,
         transient: bool = False,
         wait: float = 0.0,
+        absent: bool = False,
     ) -> None:
         super().__init__(message)
         self.url = url
         self.status = status
         self.transient = transient
         self.wait = wait
+        self.absent = absent
 
 
 def pause(failures: int, error: EndpointError) -> float:
@@ -175,7 +179,8 @@ def failure(
     while (under := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(under)
     words = str(error) or type(error).__name__
-    if any(isinstance(one, socket.gaierror) for one in causes):
+    unknown = any(isinstance(one, socket.gaierror) for one in causes)
+    if unknown:
         said = f"the host's name is not known ({words}); accepted is {ACCEPTED}"
     elif connecting:
         said = (
@@ -191,7 +196,8 @@ def failure(
         said = (
             f"the connection broke ({words}); look at the server's log, then run again"
         )
-    return EndpointError(f"{url}: {said}", url=url, transient=True)
+    absent = unknown or connecting or silent is not None
+    return EndpointError(f"{url}: {said}", url=url, transient=True, absent=absent)
 
 
 def _seconds(retry_after: str) -> float:

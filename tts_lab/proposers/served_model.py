@@ -24,30 +24,39 @@ def small(seed: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def card(endpoint: Endpoint, model: str | None) -> dict[str, Any]:
+def card(
+    endpoint: Endpoint, model: str | None, keyword: str = "model="
+) -> dict[str, Any]:
     """What the server says of the model."""
     try:  # a wrong address is told at once; a server that starts may take its time
         answer = endpoint.ask("/v1/models", attempts=1)
     except EndpointError as error:
-        if error.status is None or not error.transient:
+        if error.absent or not error.transient:
             raise
         answer = endpoint.ask("/v1/models")
+    return chosen(answer, endpoint.root, model, keyword)
+
+
+def chosen(
+    answer: Any, root: str, model: str | None, keyword: str = "model="
+) -> dict[str, Any]:
+    """The model's card among those that `/v1/models` of a server has."""
     listed = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(listed, list) or not all(
         isinstance(one, dict) and "id" in one for one in listed
     ):
         raise EndpointError(
-            f"{endpoint.root}/v1/models lists no models; accepted is the URL of an "
+            f"{root}/v1/models lists no models; accepted is the URL of an "
             "OpenAI-compatible server, such as http://host:8000/v1",
-            url=endpoint.root,
+            url=root,
         )
     names = [str(one["id"]) for one in listed]
     shown = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
     if model is None and len(names) != 1:
-        raise ValueError(f"{endpoint.root} serves {len(names)} models; choose one with "
-                         f"model=: {shown}")  # fmt: skip
+        raise ValueError(f"{root} serves {len(names)} models; choose one with "
+                         f"{keyword}: {shown}")  # fmt: skip
     if model is not None and model not in names:
-        raise ValueError(f"{endpoint.root} has no model {model!r}; it has {shown}")
+        raise ValueError(f"{root} has no model {model!r}; it has {shown}")
     found: dict[str, Any] = listed[0 if model is None else names.index(model)]
     return found
 

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from tts_lab import formats
 from tts_lab.formats import Format
 from tts_lab.proposers import checkpoints
-from tts_lab.proposers.endpoint import Endpoint, EndpointError
-from tts_lab.proposers.endpoint_errors import broken
+from tts_lab.proposers.endpoint_errors import EndpointError, broken
+from tts_lab.proposers.replica_identity import PROBE, message
+from tts_lab.proposers.replicas import Replicas
 
+READ_ATTEMPTS = 3
 KEPT = 20_000  # prompts and texts whose tokens are remembered
-_PROBE = "47+38\n"
 Ids = NDArray[np.int32]
 
 
@@ -29,7 +30,7 @@ class Prompts:
 
     Parameters
     ----------
-    endpoint : Endpoint
+    endpoint : Replicas
     model : str
         Its name there.
     about : str
@@ -47,7 +48,7 @@ class Prompts:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: Replicas,
         model: str,
         *,
         about: str,
@@ -58,10 +59,10 @@ class Prompts:
         self._model = model
         self._known: dict[tuple[str, str], Ids | int] = {}
         self._templates: dict[str, tuple[str, list[int]]] = {}
-        self.tokenizes = self._asked({"prompt": _PROBE}) is not None
+        self.tokenizes = self._asked({"prompt": PROBE}) is not None
         self._texts: Any = None
         if tokenizer is None:
-            chats = self.tokenizes and self._asked(_message(_PROBE)) is not None
+            chats = self.tokenizes and self._asked(message(PROBE)) is not None
             self.format = self._choose(format, about, chats)
             return
         from tts_lab.proposers.texts import Texts
@@ -71,11 +72,11 @@ class Prompts:
         self.format = formats.choose(format, about, has_template=chats)
         self._texts = Texts(local, self.format)
         if self.tokenizes:
-            here = Texts(local, formats.FORMATS["plain"]).encode(_PROBE)
-            there = self._ids({"prompt": _PROBE})
+            here = Texts(local, formats.FORMATS["plain"]).encode(PROBE)
+            there = self._ids({"prompt": PROBE})
             if list(here) != there:
                 raise ValueError(
-                    f"tokenizer={tokenizer!r} is not that of {model!r}: of {_PROBE!r} "
+                    f"tokenizer={tokenizer!r} is not that of {model!r}: of {PROBE!r} "
                     f"it makes {list(here)}, the server {there}; accepted is the "
                     "model's own, or None"
                 )
@@ -149,11 +150,11 @@ class Prompts:
 
     def _read(self, payload: dict[str, Any]) -> list[int]:
         """Token ids of what a user gave."""
-        try:
-            return self._ids(payload, attempts=1)
+        try:  # vLLM says 500 of what it cannot read; others, that they are busy
+            return self._ids(payload, attempts=READ_ATTEMPTS)
         except EndpointError as error:
             failed = error
-        if failed.status in (400, 422, 500) and self._asked({"prompt": _PROBE}):
+        if failed.status in (400, 422, 500) and self._asked({"prompt": PROBE}):
             asked = payload.get("prompt", payload.get("messages"))
             raise ValueError(
                 f"the tokenizer of {self._model!r} cannot read {asked!r}: {failed}"
@@ -202,13 +203,6 @@ class Prompts:
                 f"{formats.names(chat=False)}"
             )
         return chosen
-
-
-def _message(text: str) -> dict[str, Any]:
-    return {
-        "messages": [{"role": "user", "content": text}],
-        "add_generation_prompt": True,
-    }
 
 
 def _load(tokenizer: Any) -> Any:

@@ -12,6 +12,9 @@ its delimiter has come. Not covered: servers with chat completions only.
 
 `logprob` is as the server says: vLLM's are those at temperature 1 unless it was
 started with `--logprobs-mode processed_logprobs`; without any it is 0.
+
+Several servers of one model (replicas) are one proposer: rows and seeds do not depend
+on which of them answers, so samples are the same and land in the same rows of a bank.
 """
 
 from __future__ import annotations
@@ -27,9 +30,11 @@ import numpy as np
 
 from tts_lab.formats import Format
 from tts_lab.proposers import Job, Samples, Size, Writing, checkpoints, served_model
-from tts_lab.proposers.endpoint import Endpoint
+from tts_lab.proposers.choices import Ask, Row
+from tts_lab.proposers.replicas import Replicas
 from tts_lab.proposers.served_prompts import Prompts
-from tts_lab.proposers.streams import Ask, Progress, Row, write
+from tts_lab.proposers.streams import Progress, write
+from tts_lab.proposers.turns import Standing
 
 ROWS_PER_REQUEST = 64
 WATCH_SECONDS = 0.1
@@ -41,8 +46,10 @@ class Server:
 
     Parameters
     ----------
-    url : str
-        `http://host:8000/v1`, also without `/v1`.
+    url : str or sequence of str
+        `http://host:8000/v1`, also without `/v1`. Several, in a list or with commas
+        between them, are replicas: requests go to the one with the fewest in flight,
+        a dead one's to the others, and it is taken back when it answers again.
     model : str, optional
         Its name there; by default the only one.
     format : Format or str, optional
@@ -54,11 +61,12 @@ class Server:
         Name of the environment variable with the key. The key is read for each
         request and stored nowhere.
     concurrency : int
-        Requests in flight at most.
+        Requests in flight at most, at each server.
     timeout : float
         Seconds without a byte from the server, after which a request has failed.
     attempts : int
-        Failures in a row after which a request is given up.
+        Failures in a row after which a request is given up; of several servers, at
+        each of them.
     context : int, optional
         Most tokens of prompt and trace together, where the server does not say.
     size : Size, optional
@@ -77,17 +85,24 @@ class Server:
     Raises
     ------
     EndpointError
-        If the server cannot be reached, or refuses.
+        If no server can be reached, or one refuses.
     ValueError
-        For a URL, model, format or tokenizer that is not accepted; the message says
-        what is.
+        For a URL, model, format or tokenizer that is not accepted, and for servers of
+        different models; the message says what is.
     ImportError
         Without httpx.
+
+    Examples
+    --------
+    >>> Server([])
+    Traceback (most recent call last):
+    ...
+    ValueError: [] names no server; accepted is one URL or more
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         *,
         model: str | None = None,
         format: Format | str | None = None,
@@ -101,10 +116,10 @@ class Server:
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency={concurrency!r}; accepted is 1 or more")
-        self.endpoint = Endpoint(
+        self.endpoint = Replicas(
             url, key_variable=key_variable, timeout=timeout, attempts=attempts
         )
-        card = served_model.card(self.endpoint, model)
+        card = self.endpoint.connect(model)
         self.name = str(card["id"])
         self.concurrency = concurrency
         self._vllm = card.get("owned_by") == "vllm"
@@ -127,6 +142,26 @@ class Server:
 
     def __repr__(self) -> str:
         return f"Server({self.endpoint.root!r}, model={self.name!r})"
+
+    @property
+    def replicas(self) -> tuple[Standing, ...]:
+        """How each server is doing: URL, state, requests, failures, last error."""
+        return self.endpoint.standing()
+
+    @property
+    def status(self) -> str:
+        """Which servers do not answer, in a line; empty while all do."""
+        return self.endpoint.status()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a report should say of the servers: those that failed, and how."""
+        return [
+            f"{one.url}: {one.requests} requests answered, {one.failures} failed, "
+            f"{one.state}; last: {one.last_error}"
+            for one in self.replicas
+            if one.failures
+        ]
 
     def count_tokens(self, prompt: str, text: str = "") -> int:
         """Tokens of a prompt in its format and what was written after it.
@@ -221,6 +256,10 @@ class Server:
                 "min_p": 0.0,
                 "repetition_penalty": 1.0,
                 "return_token_ids": True,
+                "stream_options": {
+                    "include_usage": True,
+                    "continuous_usage_stats": True,
+                },
                 "stream_interval": ALONE if self.watch is None else WATCHED,
             }
             if step:

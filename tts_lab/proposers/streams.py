@@ -1,67 +1,34 @@
 """Many streamed completions at once: rows that finish, retries of those that did not.
 
 One thread owns an event loop and all connections, so it works where a loop is running
-already (Jupyter). A row counts when the server said that it finished; of a request
-that breaks, the rows that had not are asked for again. Closing the iterator, or
-`cancel`, closes every connection and ends the thread.
+already (Jupyter). A row counts when the server said that it finished and all its
+tokens are here (`tts_lab.proposers.choices`); of a request that breaks, the rows that
+had not are asked for again, of another server if there is one. Closing the iterator,
+or `cancel`, closes every connection and ends the thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
-from tts_lab.proposers.endpoint import Endpoint
-from tts_lab.proposers.endpoint_errors import EndpointError, broken, pause
+from tts_lab.proposers.balance import Balance
+from tts_lab.proposers.choices import Ask, Choice, Row, check
+from tts_lab.proposers.endpoint_errors import EndpointError, broken
+from tts_lab.proposers.replicas import Replicas
+from tts_lab.proposers.turns import Replica, Turn
 
 PATH = "/v1/completions"
 THREAD_NAME = "tts-lab streams"
 TICK_SECONDS = 0.05  # between two looks at `cancel`, and two chunks of rows
-_STOPPED = ("stop", "eos_token", "stop_sequence")
-_CUT = ("length", "content_filter")
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Consecutive rows to ask for in one request.
-
-    Attributes
-    ----------
-    job : int
-    rows : sequence of int
-        With more than one row, choice i of a request is row `first + i`.
-    payload : callable
-        (first row, number of rows) -> the JSON to post.
-    delimiter : str
-        What ends a step; empty if rows go to their end.
-    cut : bool
-        End a row here at its delimiter, for servers that do not say what stopped it.
-    """
-
-    job: int
-    rows: Sequence[int]
-    payload: Callable[[int, int], dict[str, Any]]
-    delimiter: str = ""
-    cut: bool = False
-
-
-class Row(NamedTuple):
-    """A finished row; `tokens` is None if the server did not count them."""
-
-    job: int
-    row: int
-    text: str
-    tokens: int | None
-    finished: bool
-    logprob: float
+#: statuses that are about what was asked; another server would say the same
+_OF_THE_REQUEST = (200, 400, 413, 422)
 
 
 @dataclass(slots=True)
@@ -73,137 +40,122 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Choice:
-    """One row while it is streamed."""
-
-    text: str = ""
-    logprob: float = 0.0
-    token_ids: int = 0
-    logprobs: int = 0
-    seen: int = 0  # what it added to the progress
-    over: bool = False  # the server, or the delimiter, ended it
-    finished: bool = False
-
-    def take(self, piece: dict[str, Any], ask: Ask) -> None:
-        self.text += piece.get("text") or ""
-        self.token_ids += len(piece.get("token_ids") or ())
-        for one in (piece.get("logprobs") or {}).get("token_logprobs") or ():
-            self.logprobs += 1
-            if one is not None and math.isfinite(one):
-                self.logprob += one
-        reason, end = piece.get("finish_reason"), ask.delimiter
-        if ask.cut and end in self.text:
-            self.text = self.text[: self.text.index(end) + len(end)]
-            self.over = True
-        elif reason in _STOPPED:
-            by = piece.get("stop_reason", piece.get("matched_stop"))
-            at_end = bool(end) and not ask.cut and (
-                by == end or (by is None and self.text.endswith(end))
-            )  # fmt: skip
-            if at_end and not self.text.endswith(end):
-                self.text += end
-            self.over, self.finished = True, not at_end
-        elif reason in _CUT:
-            self.over = True
-        elif reason is not None:
-            raise ValueError(f"finish_reason {reason!r}")
-
-    def row(self, ask: Ask, number: int, counted: int | None) -> Row:
-        tokens = self.token_ids or counted or self.logprobs or None
-        return Row(ask.job, number, self.text, tokens, self.finished, self.logprob)
-
-
-@dataclass(slots=True)
 class _Writers:
     """What runs in the thread that owns the loop."""
 
-    endpoint: Endpoint
+    replicas: Replicas
+    balance: Balance
     asks: deque[Ask]
     progress: Progress
     rows: queue.SimpleQueue[Row | None] = field(default_factory=queue.SimpleQueue)
     error: BaseException | None = None
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    shown: _Choice | None = None
+    shown: Choice | None = None
 
-    async def main(self, concurrency: int) -> None:
+    async def main(self) -> None:
+        number = self.balance.concurrency * len(self.replicas.all)
         try:
-            async with (
-                self.endpoint.open_client() as client,
-                asyncio.TaskGroup() as group,
-            ):
-                for _ in range(min(concurrency, len(self.asks))):
-                    group.create_task(self.write(client))
-        except* Exception as group_of_errors:
-            self.error = self.error or group_of_errors.exceptions[0]
+            async with self.balance, asyncio.TaskGroup() as minders:
+                self.balance.mind(minders)
+                async with asyncio.TaskGroup() as writers:
+                    for _ in range(min(number, len(self.asks))):
+                        writers.create_task(self.write())
+                self.balance.leave()
+        except* Exception as errors:
+            self.error = self.error or _first(errors)
         finally:
             self.rows.put(None)
 
-    async def write(self, client: Any) -> None:
+    async def write(self) -> None:
         """Answer one ask after the other, until all are or one cannot be."""
+        turns = self.replicas.turns
         while self.asks and self.error is None:
-            ask, failures = self.asks.popleft(), 0
+            ask = self.asks.popleft()
             left = list(ask.rows)
-            while left and self.error is None:
+            failed: Counter[Replica] = Counter()
+            while left and (turn := await self.balance.turn(failed)) is not None:
                 first, count = left[0], 1
                 while count < len(left) and left[count] == first + count:
                     count += 1
-                before = len(left)
-                error = await self.request(client, ask, first, count, left)
+                before, error, answered = len(left), None, False
+                try:
+                    error = await self.request(turn, ask, first, count, left)
+                    answered = error is None
+                finally:
+                    self.balance.end(turn, error, answered=answered)
                 if len(left) < before:
-                    failures = 0
+                    failed.clear()
                 if error is None or not left:
                     continue
-                failures += 1
-                if not error.transient or failures >= self.endpoint.attempts:
-                    self.error = self.error or error
-                    self.stopping.set()
+                failed[turn.replica] += 1
+                if self.hopeless(error) or turns.lost(failed):
+                    self.give_up(error)
                 with suppress(TimeoutError):
-                    seconds = pause(failures, error)
-                    await asyncio.wait_for(self.stopping.wait(), seconds)
+                    seconds = turns.wait(failed, error)
+                    async with asyncio.timeout(seconds):
+                        await self.balance.stopping.wait()
+            if left:
+                self.give_up(self.replicas.gone())
+
+    def hopeless(self, error: EndpointError) -> bool:
+        """Whether asking again is in vain; of several servers one may be at fault."""
+        here = len(self.replicas.all) == 1 or error.status in _OF_THE_REQUEST
+        return here and not error.transient
+
+    def give_up(self, error: EndpointError) -> None:
+        self.error = self.error or error
+        self.balance.stop()
 
     async def request(
-        self, client: Any, ask: Ask, first: int, count: int, left: list[int]
+        self, turn: Turn, ask: Ask, first: int, count: int, left: list[int]
     ) -> EndpointError | None:
         """One request; takes rows that finish from `left`, returns what went wrong."""
-        choices = [_Choice() for _ in range(count)]
+        url = turn.replica.endpoint.root + PATH
+        choices = [Choice() for _ in range(count)]
         counted: int | None = None
         failed: EndpointError | None = None
+        kept: set[int] = set()
 
         def deliver(i: int) -> None:
             if choices[i].over and first + i in left:
                 left.remove(first + i)
+                kept.add(i)
                 self.rows.put(choices[i].row(ask, first + i, counted))
 
-        events = self.endpoint.stream(client, PATH, ask.payload(first, count))
+        events = self.balance.stream(turn, PATH, ask.payload(first, count))
         try:
             async with aclosing(events):
                 async for event in events:
-                    usage = event.get("usage")
-                    if usage and count == 1:
-                        counted = usage.get("completion_tokens")
-                    for piece in event["choices"]:
+                    self.replicas.turns.answers(turn)
+                    pieces, told = event["choices"], (event.get("usage") or {})
+                    now = told.get("completion_tokens")
+                    if not pieces or count == 1:
+                        counted = now if isinstance(now, int) else counted
+                    for piece in pieces:
                         i = piece["index"]
-                        choices[i].take(piece, ask)
+                        choices[i].take(piece, ask, now if len(pieces) == 1 else None)
                         self.look(choices[i])
-                        if choices[i].token_ids:  # else a count may follow
+                        if choices[i].sure:  # else a count may follow
                             deliver(i)
                     if ask.cut and choices[0].over:
                         break
+                else:
+                    if not any(one.sure for one in choices):
+                        check(choices, counted)
         except EndpointError as error:
             failed = error
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             said = f"the answer is no completion ({type(error).__name__}: {error})"
-            failed = broken(self.endpoint.root + PATH, said)
-        for i in range(count):
-            deliver(i)
-        lost = [one for one in choices if not one.over]
+            failed = broken(url, said)
+        if failed is None and not any(one.sure for one in choices):
+            for i in range(count):
+                deliver(i)
+        lost = [one for i, one in enumerate(choices) if i not in kept]
         self.progress.tokens -= sum(one.seen for one in lost)
         if failed is None and len(lost) == count:
-            said = "the stream ended and no row had finished"
-            failed = broken(self.endpoint.root + PATH, said)
+            failed = broken(url, "the stream ended and no row had finished")
         return failed
 
-    def look(self, choice: _Choice) -> None:
+    def look(self, choice: Choice) -> None:
         written = choice.token_ids or choice.logprobs or choice.seen + 1
         self.progress.tokens += written - choice.seen
         choice.seen = written
@@ -213,7 +165,7 @@ class _Writers:
 
 
 def write(
-    endpoint: Endpoint,
+    replicas: Replicas,
     asks: Sequence[Ask],
     *,
     concurrency: int,
@@ -222,7 +174,8 @@ def write(
 ) -> Generator[list[Row], None, None]:
     """Yield each row once, some at a time; an empty list when nothing is new.
 
-    Stops early, without error, on `cancel`.
+    Of each server so many requests are in flight at most. Stops early, without error,
+    on `cancel`.
 
     Raises
     ------
@@ -231,8 +184,9 @@ def write(
         after the requests that were being answered then have ended.
     """
     loop = asyncio.new_event_loop()
-    writers = _Writers(endpoint, deque(asks), progress)
-    main = loop.create_task(writers.main(concurrency))
+    balance = Balance(replicas, concurrency)
+    writers = _Writers(replicas, balance, deque(asks), progress)
+    main = loop.create_task(writers.main())
     thread = threading.Thread(
         target=_own, args=(loop, main), daemon=True, name=THREAD_NAME
     )
@@ -267,3 +221,11 @@ def _own(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> None:
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of the errors in a group, and in the groups in it."""
+    one: BaseException = errors
+    while isinstance(one, BaseExceptionGroup):
+        one = one.exceptions[0]
+    return one

@@ -162,7 +162,7 @@ class ServerBackend:
     Parameters
     ----------
     url : str
-        `http://host:8000`.
+        `http://host:8000`; of several replicas, with commas between them.
     served : str, optional
         The model's name there; by default the only one there is.
     key_variable : str
@@ -170,7 +170,7 @@ class ServerBackend:
     batch : int
         Solutions in one request.
     concurrency : int
-        Requests at a time.
+        Requests at a time, at each server.
 
     Raises
     ------
@@ -190,21 +190,19 @@ class ServerBackend:
         concurrency: int,
         timeout: float,
     ) -> None:
-        from tts_lab.proposers.endpoint import Endpoint
+        from tts_lab.proposers.replicas import Replicas
 
-        self._endpoint = Endpoint(url, key_variable=key_variable, timeout=timeout)
+        self._endpoint = Replicas(
+            url, keyword="served=", key_variable=key_variable, timeout=timeout
+        )
         try:
-            answer = self._endpoint.ask("/v1/models", attempts=1)
-            limits = {str(m["id"]): m.get("max_model_len") for m in answer["data"]}
-            names = list(limits)
-            if served not in (None, *names) or (served is None and len(names) != 1):
-                raise ValueError(f"{url} serves {names}; pass served=, one of them")
+            card = self._endpoint.connect(served)
         except BaseException:
             self._endpoint.close()
             raise
-        self.served = served or names[0]
+        self.served = str(card["id"])
         #: most tokens that it reads, if it says so
-        self.limit: int | None = limits[self.served]
+        self.limit: int | None = card.get("max_model_len")
         self._batch, self._concurrency = batch, concurrency
 
     def logits(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:

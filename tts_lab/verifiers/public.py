@@ -74,7 +74,7 @@ class PublicPRM:
     key_variable : str
         Name of the environment variable with the server's key.
     concurrency : int
-        Requests to the server at a time.
+        Requests at a time, to each server.
     timeout : float
         Seconds without an answer after which a request has failed.
     engine_options : mapping, optional

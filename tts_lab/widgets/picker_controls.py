@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "name": ("Of the package", ""),
     "folder": ("Local folder", "path of a folder with config.json and safetensors"),
     "hub": ("Hugging Face id", "owner/name, e.g. Qwen/Qwen2.5-Math-1.5B-Instruct"),
-    "endpoint": ("Endpoint URL", "http://localhost:8000/v1"),
+    "endpoint": ("Endpoint URL", "http://localhost:8000/v1; replicas with commas"),
 }
 
 

@@ -132,6 +132,8 @@ def facts(loaded: Loaded) -> list[tuple[str, str]]:
     if device.split(":")[0] in ("cpu", "cuda", "mps"):
         device = device.upper()
     some.append(("runs on", device))
+    if wrong := getattr(model, "status", ""):  # of several servers
+        some.append(("servers", wrong))
     if context := getattr(model, "context", None):
         some.append(("context", f"{plain(context)} tokens"))
     how = getattr(model, "format", None)
