@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from tts_lab.proposers.endpoint import Endpoint
 from tts_lab.proposers.endpoint_errors import EndpointError, broken, pause
+from tts_lab.proposers.endpoint_limits import LONGEST_ROW
 
 PATH = "/v1/completions"
 THREAD_NAME = "tts-lab streams"
@@ -86,6 +87,8 @@ class _Choice:
 
     def take(self, piece: dict[str, Any], ask: Ask) -> None:
         self.text += piece.get("text") or ""
+        if len(self.text) > LONGEST_ROW:
+            raise ValueError(f"a sample of more than {LONGEST_ROW:,} characters")
         self.token_ids += len(piece.get("token_ids") or ())
         for one in (piece.get("logprobs") or {}).get("token_logprobs") or ():
             self.logprobs += 1
