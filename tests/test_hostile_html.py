@@ -252,7 +252,14 @@ def test_the_progress_page():
     assert words(HOSTILE) in shown(Page({}, HOSTILE)._repr_html_())
 
 
-NAMES = [*MARKUP[:2], "$x^{$ and $", r"$\nosuch{$", r"\frac{1}{0}", "100% & _x_"]
+NAMES = [
+    *MARKUP[:2],
+    MARKUP[-1],
+    "$x^{$ and $",
+    r"$\nosuch{$",
+    r"\frac{1}{0}",
+    "100% & _x_",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
