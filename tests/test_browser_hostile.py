@@ -104,17 +104,21 @@ def test_markup_of_a_model_is_displayed_and_never_runs(
     for widget, _ in WIDGETS.values():
         assert MARKUP[1] in page.locator(widget).first.inner_text(), widget
     page.wait_for_timeout(300)  # an image that cannot be loaded says so later
-    assert page.evaluate("window.__hit") is None
-    made = page.evaluate(
-        "document.querySelectorAll('.jp-OutputArea script, img[src=x], "
-        "[onload]:not(style), [onmouseover], a[href^=javascript], mjx-container')"
-        ".length"
-    )
+    made = page.evaluate(MADE)
     notebook.screenshot(artifacts / "hostile.png")
-    assert made == 0
+    assert made == [], made
+    assert page.evaluate("window.__hit") is None
     notebook.assert_clean()
 
 
+#: what nothing but markup of a model can have made, and where it is
+MADE = """
+[...document.querySelectorAll(
+  '.jp-OutputArea script, img[src=x], [onload]:not(style), [onmouseover], '
+  + '.jp-OutputArea a[href^=javascript], .jp-OutputArea mjx-container')]
+.map((one) => one.outerHTML.slice(0, 80) + ' in '
+  + (one.closest('.tts-widget, .jp-OutputArea-output') || document.body).className)
+"""
 DONE = {".tts-picker": "loaded"}
 
 
