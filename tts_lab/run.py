@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tts_lab.bank import Bank, BankError
+from tts_lab.bank import Bank
+from tts_lab.bank_file import BankError
 from tts_lab.calls import Call, Slot, feed
 from tts_lab.ledger import Accounts, Ledger
 from tts_lab.proposers import Proposer, Samples

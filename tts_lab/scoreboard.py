@@ -220,7 +220,7 @@ def _verdict(content: object) -> Verdict:
     return verdict
 
 
-_MARKUP = re.compile(r"[<\[\]$\\`]|[^\S ]")
+_MARKUP = re.compile(r"[<&\[\]$\\`]|[^\S ]")
 _ACCEPTED: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "bool": bool,
