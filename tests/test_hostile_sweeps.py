@@ -35,7 +35,7 @@ DEEP = {
 
 @pytest.mark.parametrize("content", DEEP.values(), ids=list(DEEP))
 def test_keys_of_many_parts_are_refused_at_once(content, tmp_path):
-    """The parser takes the square of their number: these would take days."""
+    """The parser takes the square of their number: these would take hours."""
     path = tmp_path / "plan.toml"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"plan\.toml: line 1: a key is nested too"):
