@@ -20,6 +20,9 @@ MARKUP = [
     "'\" onmouseover='window.__hit=3' x=\"",
     "</pre></style></title></svg><svg onload=window.__hit=4>",
     "a & b &lt; c",
+    "[a link](javascript:window.__hit=5)",
+    "$\\href{javascript:window.__hit=6}{x}$ and \\(y\\) and $$z$$",
+    "\x1b[31m\x1b]8;;javascript:window.__hit=7\x07red\x1b[0m",
 ]
 FRAGMENTS = [
     *MARKUP, "\\boxed{", "}", "{", "\\frac", "$", "\\(", "#", "####", "\n", "\n\n",

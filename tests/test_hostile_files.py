@@ -359,6 +359,48 @@ def test_transformers_refuses_damaged_folders_in_words(name, model):
             torch_models.load(model, device="cpu", dtype="float32")
 
 
+@pytest.mark.hf
+def test_code_that_comes_with_a_model_never_runs(model, tmp_path, monkeypatch):
+    """Nor is anybody asked whether it may."""
+    pytest.importorskip("transformers")
+    from tts_lab.proposers import torch_models
+    from tts_lab.proposers.served_prompts import _load
+    from tts_lab.verifiers import prm_torch
+
+    ran = tmp_path / "ran"
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    (model / "evil.py").write_text(
+        f"open({str(ran)!r}, 'w').close()\n"
+        "from transformers import *\n"
+        "class Evil(LlamaConfig): model_type = 'evil'\n"
+        "class EvilModel(LlamaForCausalLM): config_class = Evil\n"
+        "class EvilTokenizer(PreTrainedTokenizerFast): pass\n"
+    )
+    models = {
+        name: "evil.EvilModel"
+        for name in (
+            "AutoModel",
+            "AutoModelForCausalLM",
+            "AutoModelForTokenClassification",
+        )
+    }
+    auto = {"auto_map": {"AutoConfig": "evil.Evil", **models,
+                         "AutoTokenizer": ["evil.EvilTokenizer", None]}}  # fmt: skip
+    for name, change in (("config.json", {"model_type": "evil"} | auto),
+                         ("tokenizer_config.json",
+                          {"tokenizer_class": "EvilTokenizer"} | auto)):  # fmt: skip
+        path = model / name
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(known | change))
+    for use in (
+        lambda: torch_models.load(model, device="cpu", dtype="float32"),
+        lambda: _load(str(model)),
+        lambda: prm_torch._trunk(model, "float32"),
+    ):
+        refused_in_words(use)
+        assert not ran.exists()
+
+
 # --- secrets ---------------------------------------------------------------------
 
 KEY = 'sk-proj-"a/b\\c"-0123456789'

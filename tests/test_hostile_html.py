@@ -7,16 +7,20 @@ uses itself may be in it, no attribute may run a script, and the text must be th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import allocation_world as world
 import ipywidgets
 import pytest
 from hostile import MARKUP
 from matplotlib.text import Text
+from test_adaptation import recorded
+from test_thinking_explorer import at_random
 
 import tts_lab
-from tts_lab import figures
+from tts_lab import figures, opening
 from tts_lab.coverage import coverage as measure
 from tts_lab.exercises.report import Report
 from tts_lab.progress_page import Page
@@ -24,7 +28,16 @@ from tts_lab.proposers.scripted import Scripted
 from tts_lab.strategies import repeated_sampling
 from tts_lab.traces import Problem
 from tts_lab.verifiers.scripted import Scripted as ScriptedVerifier
-from tts_lab.widgets import CoverageExplorer, StrategyLab, StrategyRace
+from tts_lab.widgets import (
+    Adaptation,
+    AllocationExplorer,
+    CoverageExplorer,
+    ModelPicker,
+    StrategyLab,
+    StrategyRace,
+    ThinkingExplorer,
+    adaptation,
+)
 from tts_lab.widgets.sheet import sheet
 
 HOSTILE = " ".join(MARKUP)
@@ -174,6 +187,57 @@ def test_the_race():
     race.close()
 
 
+def test_the_thinking_explorer():
+    explorer = ThinkingExplorer(
+        thoughts={"chains": at_random("chains", 5)}, domain="chains", typed="4+8",
+        policy=Scripted(hostile_script, name=HOSTILE), waits=1, limit=144,
+    )  # fmt: skip
+    explorer.run()
+    assert explorer.wait(SECONDS)
+    assert explorer.status.phase == "done", explorer.status.message
+    text = shown(html_of(explorer))
+    assert all(words(one) in text for one in MARKUP)
+    explorer.close()
+
+
+def test_the_model_picker(monkeypatch):
+    model = Scripted(hostile_script, name=HOSTILE)
+    monkeypatch.setattr(opening, "policy", lambda *_: model)
+    picker = ModelPicker()
+    picker.load("105k")
+    assert picker.wait(SECONDS)
+    assert picker.status.phase == "done", picker.status.message
+    assert words(MARKUP[0]) in shown(html_of(picker))
+    picker.load(HOSTILE)
+    assert picker.wait(SECONDS)
+    assert words(MARKUP[0]) in shown(picker.status_line.value)
+    picker.close()
+
+
+def test_the_adaptation(monkeypatch):
+    monkeypatch.setattr(adaptation, "PAUSE", 0.001)
+    frame = replace(recorded(), policy=HOSTILE)
+    widget = Adaptation(family="echo", recorded={"echo": frame})
+    widget.run()
+    assert widget.wait(SECONDS)
+    assert widget.status.phase == "done", widget.status.message
+    assert words(HOSTILE) in shown(html_of(widget))
+    widget.close()
+
+
+def test_the_allocation_explorer():
+    options = [replace(one, name=f"{one.name} {HOSTILE}") for one in world.options()]
+    explorer = AllocationExplorer(
+        options=options,
+        difficulty={"oracle": world.oracle()},
+        baselines={HOSTILE: options[:7]},
+        bins=3,
+    )
+    assert explorer.wait(SECONDS)
+    assert words(MARKUP[0]) in shown(html_of(explorer))
+    explorer.close()
+
+
 @pytest.mark.parametrize("passed", [True, False])
 def test_reports_of_exercises(passed):
     report = Report(HOSTILE, passed, HOSTILE, HOSTILE, HOSTILE, HOSTILE,
@@ -188,7 +252,14 @@ def test_the_progress_page():
     assert words(HOSTILE) in shown(Page({}, HOSTILE)._repr_html_())
 
 
-NAMES = [*MARKUP[:2], "$x^{$ and $", r"$\nosuch{$", r"\frac{1}{0}", "100% & _x_"]
+NAMES = [
+    *MARKUP[:2],
+    MARKUP[-1],
+    "$x^{$ and $",
+    r"$\nosuch{$",
+    r"\frac{1}{0}",
+    "100% & _x_",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

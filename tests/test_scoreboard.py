@@ -6,13 +6,16 @@ import json
 import math
 import re
 from dataclasses import asdict, replace
+from html import unescape
 from pathlib import Path
 
 import nbformat
 import pytest
+from hostile import MARKUP
 
 from tts_lab.claims import CLAIMS
 from tts_lab.cli import main
+from tts_lab.printable import printable
 from tts_lab.scoreboard import Verdict, page, record, recorded, ship, shipped, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -169,3 +172,19 @@ def test_the_findings_of_the_first_nine_notebooks_are_measured():
              for i in range(1, last + 1)]  # fmt: skip
     measured = {name.split("-")[0] for name in shipped()}
     assert set(named) | {"H1", "X1"} <= measured
+
+
+def test_markup_in_a_verdict_is_shown_as_text():
+    """A notebook that was run here shows Markdown of its own without cleaning it."""
+    evils = [one for one in MARKUP if "onmouseover" not in one]  # no markup of its own
+    for evil in (*evils, "a\n\n# b", "[a]: javascript:b", "`a`", "<https://h>"):
+        verdict = replace(ABOVE, note=evil)
+        shown = verdict._repr_markdown_()
+        assert shown.startswith("<pre>") and shown.endswith("</pre>"), evil
+        assert not set("<>$\\") & set(shown[5:-6])
+        assert unescape(shown[5:-6]) == printable(str(verdict))
+
+
+def test_the_verdicts_of_the_package_are_markdown():
+    for verdict in shipped().values():
+        assert verdict._repr_markdown_().startswith("**")

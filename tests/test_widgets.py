@@ -229,6 +229,23 @@ def test_an_error_in_the_last_showing_is_kept():
     assert "no picture" in runner.status.message
 
 
+def test_wait_is_also_for_a_run_that_the_one_waited_for_has_started():
+    """As the model picker's look at the machine starts another."""
+    gate, ended = threading.Event(), []
+    runner = Runner(interval=0.01)
+
+    def second(task):
+        assert gate.wait(SECONDS)
+        ended.append(True)
+
+    runner.start(lambda task: runner.start(second))
+    timer = threading.Timer(0.2, gate.set)
+    timer.start()
+    assert runner.wait(SECONDS)
+    assert ended and runner.status.phase == "done"
+    timer.join()
+
+
 def test_wait_has_a_limit_and_is_not_for_updates():
     gate, caught = threading.Event(), []
     runner = Runner(interval=0.01)

@@ -16,7 +16,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
@@ -24,7 +24,6 @@ from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from tts_lab.bank_check import VERSION, piece_crc, upgrade
@@ -34,26 +33,14 @@ from tts_lab.bank_file import (
     create,
     damaged,
     inspect,
-    pack,
+    stamp,
     trouble,
     unpack,
 )
+from tts_lab.bank_rows import Piece, gaps, query, store, taken
 from tts_lab.proposers import Samples
 
-_ROWS_PER_CHUNK = 1024  # and so of a piece; part of the file format
-_WANTED = f"""
-SELECT first, pieces.count, chunk, start, {{crc}}
-FROM streams JOIN pieces ON stream = id
-WHERE key = :key AND first < :stop AND first > :start - {_ROWS_PER_CHUNK}
-AND first + pieces.count > :start ORDER BY first
-"""
-_PRESENT = """
-SELECT first, count FROM pieces WHERE stream = ? AND first < ?
-ORDER BY first DESC LIMIT ?
-"""
 _ROWS_PER_READ = 8192
-
-_Piece = tuple[int, int, int, int]  # first row, rows, chunk, place in the chunk
 
 
 class Stats(NamedTuple):
@@ -112,6 +99,7 @@ class Bank:
         self._lock = RLock()  # one connection for all threads
         if not read_only and not self.path.exists():
             create(self.path)
+        self._seen = stamp(self.path)
         version = inspect(self.path)
         with self._errors():
             self._connection = connect(self.path, read_only)
@@ -123,8 +111,7 @@ class Bank:
             except BaseException:
                 self._connection.close()
                 raise
-        crc = "NULL" if read_only and version < VERSION else "crc"
-        self._wanted = _WANTED.format(crc=crc)
+        self._wanted = query(checked=not read_only or version >= VERSION)
 
     def get(self, key: bytes, rows: range) -> Samples:
         """The rows of one stream that are present, ascending; `job` is 0."""
@@ -138,7 +125,7 @@ class Bank:
             np.concatenate(finished),
             np.concatenate(logprob),
         )
-        return _taken(found, np.argsort(found.row))
+        return taken(found, np.argsort(found.row))
 
     def get_many(
         self, keys: Sequence[bytes], rows: Sequence[range]
@@ -156,23 +143,23 @@ class Bank:
         BankError
             If the file is damaged or closed.
         """
-        found: list[tuple[int, _Piece]] = []
-        gaps: list[tuple[int, range]] = []
+        found: list[tuple[int, Piece]] = []
+        missing: list[tuple[int, range]] = []
         waiting = 0
         for job, (key, wanted) in enumerate(zip(keys, rows, strict=True)):
             pieces = self._pieces(key, wanted)
             found += [(job, piece) for piece in pieces]
             waiting += sum(count for _, count, _, _ in pieces)
             if self.shipped is not None:
-                gaps += [(job, gap) for gap in _gaps(wanted, pieces)]
+                missing += [(job, gap) for gap in gaps(wanted, pieces)]
             if waiting >= _ROWS_PER_READ:
                 yield from self._load(found)
                 found, waiting = [], 0
         yield from self._load(found)
         if self.shipped is not None:
-            jobs = np.array([job for job, _ in gaps], np.int32)
-            asked = [keys[job] for job, _ in gaps]
-            for part in self.shipped.get_many(asked, [gap for _, gap in gaps]):
+            jobs = np.array([job for job, _ in missing], np.int32)
+            asked = [keys[job] for job, _ in missing]
+            for part in self.shipped.get_many(asked, [gap for _, gap in missing]):
                 yield part._replace(job=jobs[part.job])
 
     def put(self, key: bytes, samples: Samples) -> None:
@@ -198,15 +185,10 @@ class Bank:
             raise BankError(f"bank {self.path} was opened with read_only=True")
         if not len(samples.text):
             return
-        job = np.asarray(samples.job).tolist()
-        used = set(job)
-        fresh: set[int] = set()
         with self._lock, self._errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                streams = {i: self._stream(keys[i], fresh) for i in used}
-                stream = np.array([streams[i] for i in job], np.int64)
-                self._store(stream, samples, fresh, {streams[i]: keys[i] for i in used})
+                store(self._connection, keys, samples)
                 self._connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # a full disk has rolled back already
@@ -239,11 +221,11 @@ class Bank:
     ) -> None:
         self.close()
 
-    def _pieces(self, key: bytes, wanted: range) -> list[_Piece]:
+    def _pieces(self, key: bytes, wanted: range) -> list[Piece]:
         """What is there of the rows wanted, ascending, cut to them."""
         with self._lock, self._errors():
-            query = {"key": key, "start": wanted.start, "stop": wanted.stop}
-            found = self._connection.execute(self._wanted, query).fetchall()
+            limits = {"key": key, "start": wanted.start, "stop": wanted.stop}
+            found = self._connection.execute(self._wanted, limits).fetchall()
         pieces = []
         for *piece, crc in found:
             try:
@@ -252,12 +234,13 @@ class Bank:
                 a, b = max(wanted.start, first), min(wanted.stop, first + count)
                 pieces.append((a, b - a, chunk, start + a - first))
             except (TypeError, struct.error) as error:  # no numbers
-                raise damaged(self.path, error) from error
+                raise self._damaged(error) from error
             if not whole:
-                raise damaged(self.path, f"rows {first} and on have a wrong checksum")
+                reason = f"rows {first} and on have a wrong checksum"
+                raise self._damaged(reason)
         return pieces
 
-    def _load(self, found: list[tuple[int, _Piece]]) -> Iterator[Samples]:
+    def _load(self, found: list[tuple[int, Piece]]) -> Iterator[Samples]:
         """The rows of pieces (each with its job); a chunk is unpacked once."""
         flat = sorted((chunk, job, a, n, start) for job, (a, n, chunk, start) in found)
         for chunk, group in groupby(flat, key=itemgetter(0)):
@@ -269,100 +252,34 @@ class Bank:
                     "SELECT count, data FROM chunks WHERE id = ?", (chunk,)
                 ).fetchone()
             try:
-                part = _taken(unpack(*stored), np.repeat(start, count) + i)
+                part = taken(unpack(*stored), np.repeat(start, count) + i)
             except (zlib.error, ValueError, TypeError, IndexError) as error:
-                raise damaged(self.path, error) from error
+                raise self._damaged(error) from error
             if not np.array_equal(part.row, np.repeat(first, count) + i):
-                raise damaged(self.path, f"chunk {chunk} holds other rows")
+                raise self._damaged(f"chunk {chunk} holds other rows")
             yield part._replace(job=np.repeat(job, count).astype(np.int32))
-
-    def _stream(self, key: bytes, fresh: set[int]) -> int:
-        """The number of a stream; one that is new is added to `fresh`."""
-        execute = self._connection.execute
-        known = execute("SELECT id FROM streams WHERE key = ?", (key,)).fetchone()
-        if known is None:
-            new = execute("INSERT INTO streams (key) VALUES (?)", (key,)).lastrowid
-            fresh.add(number := int(new or 0))
-            return number
-        return int(known[0])
-
-    def _store(
-        self,
-        stream: NDArray[np.int64],
-        samples: Samples,
-        fresh: set[int],
-        keys: dict[int, bytes],
-    ) -> None:
-        """Append the rows that are not yet present; inside a transaction."""
-        execute = self._connection.execute
-        row = np.asarray(samples.row, np.int64)
-        order = np.lexsort((row, stream))
-        stream, row = stream[order], row[order]
-        new = np.ones(len(row), np.bool_)
-        new[1:] = (np.diff(stream) != 0) | (np.diff(row) != 0)
-        for a, b in pairwise(_runs(stream, row)):
-            if int(stream[a]) in fresh:
-                continue
-            start, stop = int(row[a]), int(row[b - 1]) + 1
-            # no more pieces than rows can overlap them
-            query = (int(stream[a]), stop, stop - start)
-            for first, count in execute(_PRESENT, query):
-                if first + count <= start:
-                    break
-                again = row[a:b] >= first
-                again &= row[a:b] < first + count
-                new[a:b] &= ~again
-        if not new.all():
-            stream, row, order = stream[new], row[new], order[new]
-        for a in range(0, len(row), _ROWS_PER_CHUNK):
-            part = slice(a, a + _ROWS_PER_CHUNK)
-            chunk = execute(
-                "INSERT INTO chunks (count, data) VALUES (?, ?)",
-                (len(row[part]), pack(_taken(samples, order[part]))),
-            ).lastrowid
-            pieces = [
-                (int(stream[a + i]), (int(row[a + i]), j - i, int(chunk or 0), i))
-                for i, j in pairwise(_runs(stream[part], row[part]))
-            ]
-            self._connection.executemany(
-                "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?)",
-                [(one, *of, piece_crc(keys[one], *of)) for one, of in pieces],
-            )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except sqlite3.DatabaseError as error:
+            if self._outdated():
+                raise self._damaged(error) from error
+            raise trouble(self.path, error) from error
         except sqlite3.Error as error:
             raise trouble(self.path, error) from error
         except UnicodeDecodeError as error:  # a damaged name
-            raise damaged(self.path, error) from error
+            raise self._damaged(error) from error
 
+    def _damaged(self, reason: object) -> BankError:
+        if self._outdated():
+            return BankError(
+                f"bank {self.path} was written by another program after it was opened "
+                f"with read_only=True ({reason}): open it again"
+            )
+        return damaged(self.path, reason)
 
-def _runs(stream: NDArray[np.int64], row: NDArray[np.int64]) -> list[int]:
-    """Where runs of consecutive rows of a stream begin; and the end.
-
-    >>> _runs(np.array([1, 1, 1, 2]), np.array([7, 8, 10, 11]))
-    [0, 2, 3, 4]
-    """
-    jump = (np.diff(stream) != 0) | (np.diff(row) > 1)
-    return [0, *(np.flatnonzero(jump) + 1).tolist(), len(row)]
-
-
-def _taken(samples: Samples, index: NDArray[np.intp]) -> Samples:
-    job, row, text, tokens, finished, logprob = samples
-    return Samples(
-        np.asarray(job, np.int32)[index],
-        np.asarray(row, np.int64)[index],
-        [text[i] for i in index.tolist()],
-        np.asarray(tokens, np.int32)[index],
-        np.asarray(finished, np.bool_)[index],
-        np.asarray(logprob, np.float32)[index],
-    )
-
-
-def _gaps(wanted: range, pieces: Sequence[_Piece]) -> list[range]:
-    """The rows wanted that no piece holds."""
-    starts = [wanted.start, *(first + count for first, count, _, _ in pieces)]
-    stops = [*(first for first, _, _, _ in pieces), wanted.stop]
-    return [range(a, b) for a, b in zip(starts, stops, strict=True) if a < b]
+    def _outdated(self) -> bool:
+        """Whether what is read may be half of what another process wrote."""
+        return self.read_only and stamp(self.path) != self._seen

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -45,11 +48,24 @@ CREATE TABLE pieces (
 """
 _CHECKED_BYTES = 256 << 20  # larger files are not read through when they are opened
 _ASIDE = "move it away or pass another path; it was not touched"
+_SETTLED_SECONDS = 0.05  # more than the grain of any file's time
 _BUSY_SECONDS = 60.0  # how long to wait for another process that is writing
 
 
 class BankError(OSError):
-    """The bank's file cannot be used; the message names it and says what to do."""
+    """The bank's file cannot be used; the message names it and says what to do.
+
+    Attributes
+    ----------
+    unsaved : tuple or None
+        Of a run whose bank failed: keys and samples that were drawn and could not be
+        stored; `bank.put_many(*error.unsaved)` stores them, in whatever bank.
+    outcomes : sequence of Outcome
+        Of such a run: what had become of its problems.
+    """
+
+    unsaved: tuple[Sequence[bytes], Samples] | None = None
+    outcomes: Sequence[Any] = ()
 
 
 def create(path: Path) -> None:
@@ -77,8 +93,40 @@ def create(path: Path) -> None:
             draft.unlink()
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """What differs once the file, or the log beside it, has been written to."""
+    found: list[int] = []
+    for one in (path, path.with_name(path.name + "-wal")):
+        try:
+            about = one.stat()
+        except OSError:
+            found.append(-1)
+        else:
+            found += (about.st_ino, about.st_size, about.st_mtime_ns)
+    return tuple(found)
+
+
 def inspect(path: Path) -> int:
-    """The version of a whole bank, else BankError; write nothing."""
+    """The version of a whole bank, else BankError; write nothing.
+
+    Whoever reads without a log takes no lock, and so may see half of what another
+    process writes meanwhile: what looks damaged is looked at again until two looks
+    in a row, with nothing written before, between or after them, find so.
+    """
+    end = monotonic() + _BUSY_SECONDS
+    before: tuple[int, ...] = ()
+    while True:
+        try:
+            return _inspected(path)
+        except BankError:
+            after = stamp(path)
+            if after == before or monotonic() > end:
+                raise
+            sleep(_SETTLED_SECONDS)
+            before = after if stamp(path) == after else ()
+
+
+def _inspected(path: Path) -> int:
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -120,12 +168,25 @@ def _refuse_other(version: int, path: Path) -> None:
 
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    mode = "rw"
-    if read_only:
-        # "immutable" needs no files beside the bank, so it works where nothing may
-        # be written and leaves nothing behind; but it would overlook a log.
-        log = path.with_name(path.name + "-wal")
-        mode = "ro" if log.exists() else "ro&immutable=1"
+    """Open the file as it is; nothing is made where there is none."""
+    if not read_only:
+        return _opened(path, "rw")
+    # "immutable" needs no files beside the bank, so it works where nothing may be
+    # written and leaves nothing behind; but it would overlook a log.
+    log = path.with_name(path.name + "-wal")
+    if log.exists():
+        connection = _opened(path, "ro")
+        try:
+            connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
+            return connection
+        except sqlite3.OperationalError:  # no room for the log's index
+            connection.close()
+            if log.exists() and log.stat().st_size:
+                raise
+    return _opened(path, "ro&immutable=1")
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -151,6 +212,7 @@ def trouble(path: Path, error: sqlite3.Error) -> BankError:
         "PROTOCOL": held,
         "IOERR": "free disk space, or look after the disk, then run again",
         "READONLY": "it cannot be written; pass read_only=True or another path",
+        "TOOBIG": "a text is too long to be stored",
     }.get(name.split("_")[1])
     if advice is None:
         return damaged(path, error)

@@ -25,6 +25,7 @@ from tts_lab import (
     cli_tune,
 )
 from tts_lab.cli_tune import add_training, line, needs_torch
+from tts_lab.printable import printable
 
 if TYPE_CHECKING:
     from tts_lab.ladder.train import Progress
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options) or 0)
     except (ValueError, OSError, ImportError) as error:
-        print(f"tts-lab {options.command}: {error}", file=sys.stderr)
+        print(printable(f"tts-lab {options.command}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped; what was finished is kept", file=sys.stderr)
@@ -133,7 +134,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from tts_lab.doctor import examine, report
 
     findings = examine()
-    print(report(findings))
+    print(printable(report(findings)))
     return int(any(finding.trouble for finding in findings))
 
 
@@ -174,7 +175,7 @@ def _sample(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     for trace, _score in outcome.value:
-        print(module.render(problem, trace.text), end="\n\n")
+        print(printable(module.render(problem, trace.text)), end="\n\n")
     right = sum(score == 1 for _, score in outcome.value)
     spent = outcome.ledger
     print(
@@ -280,7 +281,7 @@ def _scoreboard(options: argparse.Namespace) -> None:
     verdicts |= own
     if options.out is None:
         for verdict in verdicts.values():
-            print(verdict, end="\n\n")
+            print(printable(verdict), end="\n\n")
         print(f"{len(verdicts)} verdicts, {len(own)} of them measured on this machine")
     else:
         options.out.write_text(scoreboard.page(verdicts))

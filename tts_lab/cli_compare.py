@@ -13,6 +13,7 @@ from threading import Event as Flag
 from typing import Any
 
 from tts_lab import problems
+from tts_lab.printable import printable
 from tts_lab.traces import Problem
 
 _KEPT = "what was sampled is in {}: the same command again goes on from there"
@@ -116,7 +117,7 @@ def compare(options: argparse.Namespace) -> int:
     notes |= {f"note {i + 1}": note for i, note in enumerate(told)}
     written = write(found, options.out, notes=notes)
     for sentence in findings(found):
-        print(sentence)
+        print(printable(sentence))
     print("written: " + ", ".join(map(str, written)))
     if found.complete:
         return 0
@@ -172,6 +173,7 @@ class _Line:
 
 
 def _say(message: str) -> None:
+    message = printable(message)
     if sys.stderr.isatty():
         print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
     elif message:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from tts_lab.printable import printable
+
 if TYPE_CHECKING:
     from tts_lab.progress_page import Page
 
@@ -28,7 +30,7 @@ def _progress(options: argparse.Namespace) -> None:
         raise ValueError("--yes goes with --reset")
     page = progress.show()
     if not options.reset:
-        print(page.text())
+        print(printable(page.text()))
     elif not page.where:
         raise ValueError(page.note())
     elif options.yes or _agreed(page):

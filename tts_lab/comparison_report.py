@@ -18,6 +18,7 @@ import numpy as np
 from tts_lab import __version__, figures
 from tts_lab.allocate import Allocation, best_of, compute_optimal
 from tts_lab.compare import BASELINE, Comparison, Result, Share
+from tts_lab.printable import markdown as plain
 from tts_lab.race import Cost
 
 ROOM = 1.25
@@ -73,13 +74,13 @@ def markdown(
     """The report in words and tables."""
     c = comparison
     lines = [
-        f"# {c.policy} with {c.verifier}: which strategy pays",
+        f"# {plain(c.policy)} with {plain(c.verifier)}: which strategy pays",
         "",
         f"{len(c.problems)} problems, seed {c.seed}, tts_lab {__version__}. Intervals "
         "are 95%, over problems. Costs are means per problem, with the verifier's "
         "reading and pruned branches.",
     ]
-    lines += [f"- {name}: {value}" for name, value in (notes or {}).items()]
+    lines += [f"- {name}: {plain(value)}" for name, value in (notes or {}).items()]
     if not c.complete:
         lines += ["", "**Broken off**: what follows was finished before."]
     if not c.results:

@@ -24,6 +24,7 @@ from urllib.request import Request, urlopen
 
 from tts_lab import hub, ladder, memory
 from tts_lab.ladder.rungs import EVERY
+from tts_lab.printable import printable
 from tts_lab.problems import DOMAINS
 from tts_lab.proposers import checkpoints
 
@@ -154,7 +155,7 @@ def endpoint(url: str, seconds: float = ENDPOINT_SECONDS) -> Found | None:
     try:
         with urlopen(request, timeout=seconds) as answer:
             listed = json.loads(answer.read(1_000_000))
-        names = [str(one["id"]) for one in listed["data"]]
+        names = [printable(one["id"])[:80] for one in listed["data"]]
     except (OSError, HTTPException) as error:
         code = getattr(error, "code", None)
         note = "answers, and wants a key (OPENAI_API_KEY)"

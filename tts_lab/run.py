@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tts_lab.bank import Bank
+from tts_lab.bank_file import BankError
 from tts_lab.calls import Call, Slot, feed
 from tts_lab.ledger import Accounts, Ledger
 from tts_lab.proposers import Proposer, Samples
@@ -113,7 +114,9 @@ def run(
     RuntimeError
         If the proposer gives a row twice, one not asked for, or not all.
     BankError
-        If the bank cannot be used.
+        If the bank cannot be used. If it failed while the run was under way (a full
+        disk, say), all chunks before are in it, `unsaved` has the rows of the last
+        one, and `outcomes` what had become of the problems.
     Exception
         Whatever the strategy raises, with a note that names the problem.
 
@@ -133,9 +136,12 @@ def run(
     try:
         driver.start(strategy, list(problems), seed)
         driver.work()
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):  # the first error is the one to see
             driver.close()
+        if isinstance(error, BankError):
+            with suppress(Exception):  # it may have failed before there were any
+                error.outcomes = driver.outcomes()
         raise
     driver.close()
     return driver.outcomes()
@@ -296,8 +302,7 @@ class _Driver:
                 if chunk is None:
                     break
                 samples, place = call.accept(chunk, self.proposer.name)
-                if self.bank is not None and not self.bank.read_only:
-                    self.bank.put_many(call.bank_keys, samples)
+                self.keep(call, samples)
                 self.deliver(call, place, samples, banked=False)
                 start = perf_counter()
         finally:
@@ -313,6 +318,21 @@ class _Driver:
                 f"proposer {self.proposer.name!r} ended without {call.first_missing()}"
             )
         return False
+
+    def keep(self, call: Call, samples: Samples) -> None:
+        """Rows into the bank; if it cannot take them, its error holds them."""
+        if self.bank is None or self.bank.read_only:
+            return
+        try:
+            self.bank.put_many(call.bank_keys, samples)
+        except BankError as error:
+            error.unsaved = call.bank_keys, samples
+            error.add_note(
+                f"{len(samples.text)} rows just sampled are not in it: "
+                "bank.put_many(*error.unsaved) stores them, in this bank or another; "
+                "the same run goes on from there"
+            )
+            raise
 
     def deliver(
         self, call: Call, place: NDArray[np.int64], samples: Samples, *, banked: bool

@@ -9,9 +9,11 @@ not hold here** when the whole interval lies on the other side, and otherwise it
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +23,7 @@ from platformdirs import user_data_path
 
 from tts_lab.bootstrap import bootstrap_means, percentile_interval
 from tts_lab.claims import CLAIMS
+from tts_lab.printable import printable
 
 Word = Literal["holds", "does not hold here", "cannot be told at this n"]
 
@@ -89,6 +92,8 @@ class Verdict:
         )
 
     def _repr_markdown_(self) -> str:
+        if _MARKUP.search(f"{self.claim} {self.finding} {self.cost} {self.note}"):
+            return _literal(str(self))
         first, *rest = str(self).split("\n")
         return f"**{first}**  \n" + "  \n".join(line.strip() for line in rest)
 
@@ -180,6 +185,13 @@ def recorded(*, where: Path | None = None) -> dict[str, Verdict]:
     return found
 
 
+def _literal(text: str) -> str:
+    """Markdown that shows a text as it is, without elements, links or formulas: a
+    notebook that was run on this machine does not clean what it shows."""
+    shown = escape(printable(text)).replace("$", "&#36;").replace("\\", "&#92;")
+    return f"<pre>{shown}</pre>"
+
+
 def _verdict(content: object) -> Verdict:
     """A verdict as `record` keeps it.
 
@@ -208,6 +220,7 @@ def _verdict(content: object) -> Verdict:
     return verdict
 
 
+_MARKUP = re.compile(r"[<&\[\]$\\`]|[^\S ]")
 _ACCEPTED: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "bool": bool,

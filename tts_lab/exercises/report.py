@@ -95,10 +95,15 @@ class Report:
         )
         table = f"<table>{cells}</table>" if cells else ""
         last = f"<div>{html.escape(self.progress)}</div>" if self.progress else ""
-        return (
-            f'<div style="border-left:4px solid {colour};padding-left:0.8em">'
+        body = (
             f"<b>{html.escape(self.title)}</b> · {html.escape(self.message)}{table}"
             f"{last}</div>"
+        )
+        # what a learner's code gives is no formula
+        plain = 'class="mathjax_ignore" ' if {"$", "\\"} & set(body) else ""
+        return (
+            f'<div {plain}style="border-left:4px solid {colour};padding-left:0.8em">'
+            f"{body}"
         )
 
     def _ipython_display_(self) -> None:

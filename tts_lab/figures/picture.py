@@ -23,6 +23,7 @@ from PIL import Image
 
 from tts_lab.coverage import Curve
 from tts_lab.figures.budget import log_ticks, plain
+from tts_lab.printable import printable
 
 GREY = "#595959"
 ALT = 700  # characters of a picture's alternative text
@@ -61,9 +62,15 @@ class Picture(Figure):
         self.rows: list[str] = []
 
     def draw(self, renderer: RendererBase) -> None:
-        """Draw it; a name with dollars in it is a name, and no formula."""
+        """Draw it; a name with dollars in it is a name, and no formula.
+
+        Control characters, which no font has, are spelt out.
+        """
         for one in self.findobj(Text):
             one.set_parse_math(False)
+            words = one.get_text()
+            if not words.isprintable():
+                one.set_text(printable(words))
         super().draw(renderer)
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:

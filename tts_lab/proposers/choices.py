@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tts_lab.proposers.endpoint_limits import LONGEST_ROW
+
 _STOPPED = ("stop", "eos_token", "stop_sequence")
 _CUT = ("length", "content_filter")
 
@@ -79,7 +81,8 @@ class Choice:
         Raises
         ------
         ValueError
-            If tokens are missing before it, or it ends in a way that is not known.
+            If tokens are missing before it, the row is too long, or it ends in a way
+            that is not known.
         """
         ids = len(piece.get("token_ids") or ())
         if self.over or (ids and counted is not None and counted <= self.token_ids):
@@ -89,6 +92,8 @@ class Choice:
                 f"{self.token_ids + ids} tokens came, the server counts {counted}"
             )
         self.text += piece.get("text") or ""
+        if len(self.text) > LONGEST_ROW:
+            raise ValueError(f"a sample of more than {LONGEST_ROW:,} characters")
         self.token_ids += ids
         self.sure = counted is not None and counted == self.token_ids
         for one in (piece.get("logprobs") or {}).get("token_logprobs") or ():

@@ -31,6 +31,7 @@ from tts_lab.proposers.endpoint_errors import (
     quoted,
     refusal,
 )
+from tts_lab.proposers.endpoint_limits import HEADERS, Body, Lines, TooLarge, unpackable
 from tts_lab.proposers.endpoint_url import is_loopback, root_of
 
 if TYPE_CHECKING:
@@ -175,12 +176,11 @@ class Endpoint:
                 method, url, json=payload, headers=self._headers()
             ) as response:
                 kind = response.headers.get("content-type", "")
+                unpackable(response.headers.get("content-encoding", ""))
                 if response.status_code == 200 and "event-stream" in kind:
-                    pieces, rest = response.aiter_bytes(), b""
+                    pieces, lines = response.aiter_bytes(), Lines()
                     async for piece in pieces:
-                        # only b"\n": JSON may hold other ends of lines unescaped
-                        *lines, rest = (rest + piece).split(b"\n")
-                        for line in lines:
+                        for line in lines.add(piece):
                             done = done or line.strip() == b"data: [DONE]"
                             if line.startswith(b"data:") and not done:
                                 yield self._event(url, line[5:])
@@ -193,12 +193,16 @@ class Endpoint:
                     if not done:
                         failed = broken(url, "the stream stopped before its end")
                 else:
-                    await response.aread()
-                    answer, failed = self._read(url, response)
+                    body = Body()
+                    async for piece in response.aiter_bytes():
+                        body.add(piece)
+                    answer, failed = self._read(url, response, body.whole())
                     if failed is None:
                         yield answer
         except _httpx().RequestError as error:
             failed = None if done else self._failed(url, error)
+        except TooLarge as error:
+            failed = broken(url, str(error), transient=False)
         if failed is not None:
             raise failed
 
@@ -222,27 +226,37 @@ class Endpoint:
         headers = self._headers()
         failed: EndpointError
         try:
-            response = self._http().request(method, url, json=payload, headers=headers)
+            with self._http().stream(
+                method, url, json=payload, headers=headers
+            ) as response:
+                unpackable(response.headers.get("content-encoding", ""))
+                body = Body()
+                for piece in response.iter_bytes():
+                    body.add(piece)
+            return self._read(url, response, body.whole())
         except _httpx().RequestError as error:
             failed = self._failed(url, error)
-        else:
-            return self._read(url, response)
+        except TooLarge as error:
+            failed = broken(url, str(error), transient=False)
         # not raised in the handler: the client's error holds the request and its key
         return None, failed
 
     def _read(
-        self, url: str, response: httpx.Response
+        self, url: str, response: httpx.Response, body: bytes
     ) -> tuple[Any, EndpointError | None]:
         """The JSON of an answer, or what is wrong with it."""
         page = "text/html" in response.headers.get("content-type", "")
         if response.status_code == 200 and not page:
             with suppress(ValueError, RecursionError):
-                return response.json(), None
+                return json.loads(body), None
         given = "is refused" if self._key() else "is not set"
         return None, refusal(
             url,
             response.status_code,
-            quoted(response.headers.get("location") or response.text, self._key()),
+            quoted(
+                response.headers.get("location") or body.decode("utf-8", "replace"),
+                self._key(),
+            ),
             page=page,
             retry_after=response.headers.get("retry-after", ""),
             key=f"the key in the environment variable {self.key_variable} {given}",
@@ -270,6 +284,7 @@ class Endpoint:
             "limits": httpx.Limits(max_connections=None),
             "trust_env": not is_loopback(self.root),
             "verify": _tls(),
+            "headers": HEADERS,
             "follow_redirects": False,
         }
 

@@ -219,8 +219,10 @@ def _load(tokenizer: Any) -> Any:
     if not of_the_hub or Path(tokenizer).is_dir():
         where = checkpoints.locate(tokenizer)
     try:
-        return AutoTokenizer.from_pretrained(where)
-    except (OSError, ValueError) as error:
+        return AutoTokenizer.from_pretrained(where, trust_remote_code=False)
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # its errors have no common class
         raise ValueError(
             f"tokenizer={tokenizer!r} cannot be loaded ({error}); accepted are a rung, "
             "a folder with tokenizer.json, or a hub id"

@@ -89,7 +89,7 @@ class VLLM:
         folder = checkpoints.locate(model, revision=revision)
         self.name = folder.resolve().name if Path(model).is_dir() else str(model)
         self.size = checkpoints.size_of(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         has_template = bool(getattr(tokenizer, "chat_template", None))
         self.format = formats.choose(format, str(model), has_template=has_template)
         self._texts = Texts(tokenizer, self.format)

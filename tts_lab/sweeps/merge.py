@@ -15,6 +15,7 @@ import numpy as np
 
 from tts_lab.bank import Bank
 from tts_lab.proposers import Samples
+from tts_lab.sweeps.foreign import check, named, refuse_large
 from tts_lab.sweeps.store import Store, SweepError
 
 _ROWS = 50_000  # in one transaction
@@ -57,7 +58,11 @@ def into_bank(
     before, rows = bank.stats().rows, 0
     files = store.files("samples")
     for done, file in enumerate(files, start=1):
+        with named(file), store.fs.open(file, "rb") as opened:
+            refuse_large(opened)
         table, _ = store.read(file)
+        with named(file):
+            check(table)
         for start in range(0, table.num_rows, _ROWS):
             part = table.slice(start, _ROWS).to_pydict()
             number = {key: i for i, key in enumerate(dict.fromkeys(part["key"]))}

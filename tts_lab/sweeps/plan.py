@@ -12,6 +12,7 @@ import math
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -25,6 +26,8 @@ MAX_BYTES = 1 << 20  # of a plan file
 MAX_ENTRIES = 10_000  # of one list
 MAX_BUDGET = 1_000_000
 MAX_UNITS = 1_000_000
+MAX_PARTS = 100  # of a line's keys
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAMES = "1 to 64 letters, digits, '.', '_' or '-', a letter or digit first"
 
@@ -129,7 +132,9 @@ def read(path: str | os.PathLike[str]) -> Plan:
     if len(content) > MAX_BYTES:
         raise ValueError(f"{path}: longer than {MAX_BYTES:,} bytes; accepted is less")
     try:
-        return parse(tomllib.loads(content.decode("utf-8")))
+        text = content.decode("utf-8")
+        _refuse_deep(text)
+        return parse(tomllib.loads(text))
     except RecursionError:
         raise ValueError(f"{path}: brackets are nested too deeply") from None
     except ValueError as error:  # of TOML, of UTF-8, or of what it says
@@ -186,6 +191,15 @@ def parse(given: Mapping[str, Any]) -> Plan:
     return plan
 
 
+def _refuse_deep(text: str) -> None:
+    """A key of n parts (a.a.a) takes tomllib n * n steps: a megabyte takes hours."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_PARTS:
+            bare = _STRING.sub("", line).partition("#")[0]
+            if bare.count(".") > MAX_PARTS:
+                raise ValueError(f"line {number}: a key is nested too deeply")
+
+
 def _list(key: str, value: Any, one: Callable[[str, Any], Any]) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_ENTRIES:
         raise ValueError(
@@ -231,9 +245,9 @@ def _models(key: str, value: Any, own: str) -> tuple[Model, ...]:
         return Model(**given)
 
     models = _list(key, value, one)
-    names = [model.name.lower() for model in models]  # some disks know no case
-    for name in names:
-        if names.count(name) > 1:
+    names = Counter(model.name.lower() for model in models)  # some disks know no case
+    for name, times in names.items():
+        if times > 1:
             raise ValueError(
                 f"{key}: two of them are called {name!r}; give each a name of its own, "
                 'such as { spec = "...", name = "first" }'

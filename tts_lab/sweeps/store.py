@@ -121,6 +121,8 @@ class Store:
             schema = known["schema"]
             if not (isinstance(known["hash"], str) and isinstance(schema, int)):
                 raise TypeError("hash and schema")
+            if not isinstance(known.get("plan", {}), dict):
+                raise TypeError("plan")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SweepError(
                 f"{self.title}/plan.json is no sweep's plan ({error!r})"
@@ -166,7 +168,8 @@ class Store:
         try:
             table = pq.read_table(io.BytesIO(self.fs.cat_file(file)))
             return table, json.loads(table.schema.metadata[b"tts_lab"])
-        except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        except (pa.ArrowException, ValueError, KeyError, TypeError,
+                RecursionError) as error:  # fmt: skip
             raise SweepError(f"{file} is damaged ({error!r:.200})") from error
 
     def fingerprints(self, units: list[Unit]) -> dict[str, str]:

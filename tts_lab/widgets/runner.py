@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from threading import Event, Lock, Thread, current_thread
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Literal
 
 SHOWING = "It happened in showing the run; what was measured is kept."
@@ -136,15 +136,25 @@ class Runner:
                 self._task.cancel.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the last update is out; False if that took over `timeout` s."""
-        with self._lock:  # a thread that is being started cannot be joined yet
-            thread = self._thread
-        if thread is None:
-            return True
-        if thread is current_thread():
-            raise RuntimeError("on_update cannot wait for the run that called it")
-        thread.join(timeout)
-        return not thread.is_alive()
+        """Wait until the last update is out; False if that took over `timeout` s.
+
+        A run that was started meanwhile, perhaps by the one waited for, is waited for
+        too.
+        """
+        end = None if timeout is None else monotonic() + timeout
+        waited: Thread | None = None
+        while True:
+            with self._lock:  # a thread that is being started cannot be joined yet
+                thread = self._thread
+            if thread is waited:
+                return True
+            if thread is current_thread():
+                raise RuntimeError("on_update cannot wait for the run that called it")
+            assert thread is not None
+            thread.join(None if end is None else max(end - monotonic(), 0.0))
+            if thread.is_alive():
+                return False
+            waited = thread
 
     def _follow(
         self,
