@@ -179,10 +179,12 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
         try:
             connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone()
             return connection
-        except sqlite3.OperationalError:  # no room for the log's index
+        except sqlite3.Error as error:
             connection.close()
-            if log.exists() and log.stat().st_size:
-                raise
+            name = getattr(error, "sqlite_errorname", "")
+            no_index = name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN"))
+            if not no_index or (log.exists() and log.stat().st_size):
+                raise  # else there was no room for the index of an empty log
     return _opened(path, "ro&immutable=1")
 
 
