@@ -161,7 +161,7 @@ def soak(args: argparse.Namespace) -> None:
                     flush=True,
                 )
     warm = np.array([one for one in seen if one[0] >= args.minutes / 10])
-    slope, start = np.polyfit(warm[:, 0], warm[:, 1], 1)
+    slope = np.polyfit(warm[:, 0], warm[:, 1], 1)[0]
     print(
         f"\n{warm[0, 1]:,.1f} MB after {warm[0, 0]:.1f} minutes, {warm[-1, 1]:,.1f} MB "
         f"at the end; a line through them rises by {slope * 60:+.1f} MB an hour. "

@@ -17,9 +17,10 @@ from itertools import repeat
 
 import pytest
 
-from tts_lab.proposers import endpoint_limits, streams
+from tts_lab.proposers import choices, endpoint_limits, streams
 from tts_lab.proposers.endpoint import Endpoint, EndpointError
 from tts_lab.proposers.endpoint_limits import Lines
+from tts_lab.proposers.replicas import Replicas
 from tts_lab.proposers.server import Server
 
 KEY = "sk-do-not-show-me-0123"
@@ -75,7 +76,7 @@ class Hostile:
 def small_limits(monkeypatch):
     monkeypatch.setattr(endpoint_limits, "LARGEST", LIMIT)
     monkeypatch.setattr(endpoint_limits, "LONGEST", LIMIT)
-    monkeypatch.setattr(streams, "LONGEST_ROW", LIMIT)
+    monkeypatch.setattr(choices, "LONGEST_ROW", LIMIT)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
@@ -162,11 +163,11 @@ def test_a_sample_without_end_is_cut_off(monkeypatch):
     event = {"choices": [{"index": 0, "text": "x" * 60_000, "finish_reason": None}]}
     line = b"data: " + json.dumps(event).encode() + b"\n\n"
     with Hostile(OK + STREAM + b"\r\n", repeat(line)) as server:
-        endpoint = Endpoint(server.url, timeout=20, attempts=1)
-        ask = streams.Ask(0, range(1), lambda first, count: {})
+        replicas = Replicas(server.url, timeout=20, attempts=1)
+        ask = choices.Ask(0, range(1), lambda first, count: {})
         with pytest.raises(EndpointError, match="a sample of more than 1,048,576"):
             list(streams.write(
-                endpoint, [ask], concurrency=1, progress=streams.Progress()
+                replicas, [ask], concurrency=1, progress=streams.Progress()
             ))  # fmt: skip
         assert server.sent <= BUFFERS
 
