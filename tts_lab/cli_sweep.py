@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tts_lab.cli_compare import _say, _stoppable
@@ -83,7 +84,9 @@ class _Line:
         self.shown = time.monotonic()
         text = bar(now)
         if sys.stderr.isatty():  # a line that wraps cannot be written over
-            text = fitted(text, shutil.get_terminal_size().columns - 1)
+            with suppress(OSError):
+                columns = os.get_terminal_size(sys.stderr.fileno()).columns
+                text = fitted(text, columns - 1) if columns else text
         _say(text)
 
 

@@ -1,0 +1,381 @@
+"""Sweeps whose units, workers, models or disks fail: what is kept, and what is said."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+import pytest
+from fake_endpoint import FakeEndpoint
+from sweeping import PLAN, UNITS, files, results, toml
+
+import tts_lab
+from tts_lab.bank import Bank
+from tts_lab.cli import main
+from tts_lab.compare import WAYS
+from tts_lab.ladder import tokenizer
+from tts_lab.proposers.scripted import Scripted
+from tts_lab.sweeps import UnitsFailed
+from tts_lab.sweeps.merge import into_bank
+from tts_lab.sweeps.on_ray import places
+from tts_lab.sweeps.plan import parse
+from tts_lab.sweeps.store import Store, SweepError
+from tts_lab.sweeps.tasks import Failed, Queue
+from tts_lab.sweeps.units import read_problems, units
+
+pq = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("fsspec")
+psutil = pytest.importorskip("psutil")
+pytest.importorskip("httpx")
+sweep = tts_lab.sweep
+SMALL = PLAN | {"strategies": ["best_of_n"], "seeds": [0]}  # 6 units
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The plan, swept in this process."""
+    out = tmp_path_factory.mktemp("sweep") / "whole"
+    assert sweep(PLAN, out, workers=1).complete
+    return out
+
+
+def workers() -> list[psutil.Process]:
+    """Processes of this one that do units."""
+    children = psutil.Process().children(recursive=True)
+    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+
+
+def test_a_worker_that_is_killed_costs_nothing(whole, tmp_path):
+    killed = []
+
+    def fault(progress):
+        if progress.done in (4, 20):
+            victim = workers()[0]
+            victim.kill()
+            killed.append(victim.pid)
+
+    swept = sweep(PLAN, tmp_path / "out", workers=2, on_progress=fault)
+    assert len(set(killed)) == 2
+    assert swept.complete and swept.done == UNITS
+    assert files(tmp_path / "out") == files(whole)
+    assert results(tmp_path / "out") == results(whole)
+    assert not workers()
+
+
+class Deadly(FakeEndpoint):
+    """Kills whoever asks about a certain problem."""
+
+    victim = ""
+
+    def write(self, ids, body):
+        if self.victim and tokenizer.decode(bytes(ids[1:])).startswith(self.victim):
+            for one in workers():
+                one.kill()
+        return super().write(ids, body)
+
+
+def test_a_unit_that_kills_its_worker_is_named_and_all_others_are_done(tmp_path):
+    with Deadly() as fake:
+        policy = {"spec": fake.url, "name": "served"}
+        plan = SMALL | {"policies": [policy], "budgets": [2]}  # 3 units
+        sweep(plan, tmp_path / "whole", workers=1)
+        fake.victim = read_problems(parse(plan))[5].prompt
+        with pytest.raises(UnitsFailed, match="its worker process died") as error:
+            sweep(plan, tmp_path / "out", workers=2)
+        fake.victim = ""
+        [failed] = error.value.failed
+        assert "/budget=2/seed=0/000004-" in failed.unit
+        assert len(files(tmp_path / "out")) == 2
+        assert sweep(plan, tmp_path / "out", workers=1, resume=True).done == 1
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_an_endpoint_that_dies_fails_its_units_and_no_others(
+    whole, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("tts_lab.proposers.endpoint_errors._jitter", Hurried)
+    plan, out = tmp_path / "plan.toml", tmp_path / "out"
+    with FakeEndpoint() as fake:
+        given = PLAN | {"strategies": ["best_of_n"]}
+        served = [{"spec": fake.url, "name": "served"}, "27k"]
+        sweep(given | {"policies": served}, tmp_path / "healthy", workers=1)
+        rows = fake.rows_finished
+        plan.write_text(
+            f'policies = [{{ spec = "{fake.url}", name = "served" }}, "27k"]\n'
+            + toml({key: given[key] for key in given if key != "policies"})
+        )
+        fake.dies_after = rows + 13  # in the third of twelve units
+        command = ["sweep", str(plan), "--out", str(out), "--workers", "1"]
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "3 units failed" in said and "EndpointError" in said
+        assert "policy=served/verifier=exact/strategy=best_of_n/budget=2" in said
+        assert "7 more of policy 'served' with verifier 'exact' were not tried" in said
+        assert f"14 of 24 units are in '{out}'" in said and "--resume" in said
+        mine = {k: v for k, v in files(out).items() if "policy=27k" in k}
+        assert len(mine) == 12 and mine.items() <= files(whole).items()
+        fake.dies_after = None
+        assert main([*command, "--resume"]) == 0
+    assert files(out) == files(tmp_path / "healthy")
+
+
+class Hurried:
+    """Random numbers that make no pause between attempts."""
+
+    uniform = staticmethod(lambda low, high: 0.0)
+
+
+def test_a_strategy_that_raises_is_named_with_its_problem(whole, tmp_path, monkeypatch):
+    bad = read_problems(parse(PLAN))[7].prompt
+
+    def touchy(problem, *, n):
+        if problem.prompt == bad:
+            raise LookupError("no such thing")
+        return (yield from WAYS["best_of_n"].strategy(problem, n=n))
+
+    way = WAYS["majority"]._replace(strategy=touchy)
+    with monkeypatch.context() as patch:
+        patch.setitem(WAYS, "majority", way)
+        with pytest.raises(UnitsFailed) as error:
+            sweep(PLAN, tmp_path, workers=1)
+    assert len(error.value.failed) == 4 and not error.value.untried  # budgets, seeds
+    for one in error.value.failed:
+        assert "strategy=majority" in one.unit and "/000004-" in one.unit
+        assert one.why.startswith("LookupError: no such thing; ")
+        assert repr(bad)[1:9] in one.why
+    assert len(files(tmp_path)) == UNITS - 4
+    assert sweep(PLAN, tmp_path, workers=1, resume=True).done == 4
+    assert files(tmp_path) == files(whole)
+
+
+def test_models_that_fail_again_and_again_are_left_alone():
+    plan = parse(PLAN | {"policies": ["27k", "105k"]})
+    every = units(plan, read_problems(plan))
+    queue = Queue(every, patience=3)
+    given = Counter()
+    for number, unit in enumerate(queue):
+        given[unit.policy.name] += 1
+        if unit.policy.name == "27k" and number != 2:  # the third works
+            queue.note(unit, Failed.of(unit, "it is broken"))
+        else:
+            queue.note(unit, None)
+    assert given == {"27k": 6, "105k": UNITS}
+    assert queue.untried == {("27k", "exact"): UNITS - 6} and len(queue.failed) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"policies": ["28k"]}, "'28k' is nothing that can be opened; accepted are"),
+        ({"verifiers": ["exact", "nobody"]}, "'nobody' is nothing that can be opened"),
+        ({"problems": ["chains:99:5"]}, "99"),
+        ({"problems": ["chains:5:x"]}, "'chains:5:x'; accepted is"),
+        ({"problems": ["no.jsonl"]}, "no.jsonl"),
+        ({"policies": [{"spec": "27k", "backend": "tpu"}]}, "backend 'tpu' is unknown"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_before_anything_runs(
+    tmp_path, capsys, change, words
+):
+    table = dict(PLAN | change)
+    policy = table["policies"][0]
+    text = toml(table)
+    if isinstance(policy, dict):
+        text = text.replace(repr(policy), '{ spec = "27k", backend = "tpu" }')
+    (tmp_path / "plan.toml").write_text(text)
+    out = tmp_path / "out"
+    assert main(["sweep", str(tmp_path / "plan.toml"), "--out", str(out)]) == 2
+    assert words in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has no such locks")
+def test_two_sweeps_at_once_do_not_mix(whole, tmp_path):
+    seen = []
+
+    def second(progress):
+        if progress.done == 1:
+            with pytest.raises(SweepError, match="another sweep is writing to"):
+                sweep(PLAN, tmp_path, workers=1, resume=True)
+            with pytest.raises(SweepError, match="another sweep is writing to"):
+                sweep(SMALL, tmp_path, workers=1)
+            seen.append(progress)
+
+    assert sweep(PLAN, tmp_path, workers=1, on_progress=second).complete
+    assert seen and files(tmp_path) == files(whole)
+
+
+def test_the_later_of_two_plans_for_one_url_is_refused():
+    first, second = ({"hash": one, "schema": 1, "plan": {"seeds": one}} for one in "ab")
+
+    class Slow(Store):
+        """Another process writes its plan while this one looks."""
+
+        def _write(self, name, data):
+            super()._write(name, data)
+            Store("memory://both")._write(name, b'{"hash": "b", "schema": 1}')
+
+    with pytest.raises(SweepError, match="of another plan: seeds differs"):
+        Slow("memory://both").begin(first, resume=False)
+    Store("memory://both").begin(second, resume=True)
+    Store("memory://both").fs.rm("/both", recursive=True)
+
+
+def test_what_is_damaged_or_half_written_is_done_again(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "out")
+    tables = sorted((tmp_path / "out" / "results").rglob("*.parquet"))
+    tables[3].write_bytes(tables[3].read_bytes()[:-9])
+    tables[7].unlink()
+    part = tables[3].with_name(f".{tables[3].name}.0123.part")
+    part.write_bytes(b"PAR1")
+    swept = sweep(PLAN, tmp_path / "out", workers=1, resume=True)
+    assert (swept.done, swept.skipped) == (2, UNITS - 2)
+    assert files(tmp_path / "out") == files(whole)
+    assert results(tmp_path / "out") == results(whole)
+    assert not part.exists()
+
+
+def test_files_of_another_plan_are_not_taken_for_its_own(whole, tmp_path):
+    sweep(SMALL, tmp_path / "out", workers=1)
+    shutil.copytree(whole / "results", tmp_path / "out" / "results", dirs_exist_ok=True)
+    with pytest.raises(SweepError, match="is of a sweep of another plan"):
+        sweep(SMALL, tmp_path / "out", workers=1, resume=True)
+
+
+def test_a_text_that_is_no_unicode_is_kept_exactly(tmp_path, monkeypatch):
+    lost = "#1" + chr(0xD83D)
+    policy = Scripted(lambda prompt, text, row, stream: "#2" if row else lost)
+    monkeypatch.setattr("tts_lab.sweeps.work.open_policy", lambda *_, **__: policy)
+    sweep(SMALL, tmp_path / "out", workers=1)
+    rows = pq.read_table(tmp_path / "out" / "samples").to_pylist()
+    assert {row["text"] for row in rows} == {"#2", "#1�"}
+    assert {row["raw"] for row in rows} == {None, b"#1\xed\xa0\xbd"}
+    answers = pq.read_table(tmp_path / "out" / "results")["answer"].to_pylist()
+    assert set(answers) == {"1�"}
+    with Bank(tmp_path / "bank.sqlite") as bank:
+        into_bank(tmp_path / "out", bank)
+        for row in rows:
+            [text] = bank.get(row["key"], range(row["row"], row["row"] + 1)).text
+            assert text == ("#2" if row["row"] else lost)
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no small disk here")
+def test_a_full_disk_keeps_what_was_done(whole, tmp_path):
+    plan, copy = tmp_path / "plan.toml", tmp_path / "copy"
+    plan.write_text(toml(PLAN))
+    sweep_it = (
+        f"{shlex.quote(sys.executable)} -m tts_lab.cli sweep {plan} --out /mnt/out"
+    )
+    script = (
+        "mount -t tmpfs -o size=400k none /mnt || exit 77\n"
+        f"{sweep_it} --workers 2; echo ended with $? >&2\n"
+        f"mount -o remount,size=9m /mnt; {sweep_it} --workers 1 --resume\n"
+        f"cp -r /mnt/out {copy}"
+    )
+    words = ["unshare", "--mount", *(["-r"] if os.geteuid() else []), "sh", "-c"]
+    ended = subprocess.run([*words, script], capture_output=True, text=True)
+    if ended.returncode == 77 or "unshare:" in ended.stderr:
+        pytest.skip("a small disk cannot be mounted here")
+    first, _, second = ended.stderr.partition("ended with 2")
+    assert "No space left on device" in first and "Traceback" not in first
+    done = re.search(r"(\d+) of 36 units are in '/mnt/out'", first)
+    assert done and 0 < int(done[1]) < UNITS
+    assert "Traceback" not in second and ended.returncode == 0
+    skipped = re.search(r"(\d+) were done before", ended.stdout)
+    assert skipped and int(skipped[1]) >= int(done[1])
+    assert files(copy) == files(whole)
+
+
+def test_a_log_gets_few_lines_and_a_terminal_one_that_does_not_wrap(tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(toml(SMALL | {"budgets": [1, 2, 3, 4], "chunk": 1}))
+    code = "import sys; from tts_lab.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code, "sweep", str(plan), "--workers", "1", "--out"]
+    quiet = subprocess.run(
+        [*words, str(tmp_path / "a")], capture_output=True, text=True
+    )
+    assert quiet.returncode == 0 and len(quiet.stderr.splitlines()) < 9  # of 36 units
+    assert "36/36 units" in quiet.stderr and "\r" not in quiet.stderr
+    if os.name != "posix":
+        return
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
+    process = subprocess.Popen(
+        [*words, str(tmp_path / "b")], stderr=theirs, stdout=subprocess.PIPE
+    )
+    os.close(theirs)
+    shown = bytearray()
+    reader = threading.Thread(target=drain, args=(ours, shown))
+    reader.start()
+    process.communicate(timeout=300)
+    reader.join()
+    os.close(ours)
+    lines = re.split(r"\r\x1b\[K|\r?\n", shown.decode())
+    assert any("36/36 units" in line for line in lines)
+    assert max(map(len, lines)) < 50
+
+
+def drain(descriptor: int, into: bytearray) -> None:
+    """Read until the other side of a terminal is closed."""
+    try:
+        while data := os.read(descriptor, 4096):
+            into += data
+    except OSError:  # how Linux says so
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system is not POSIX")
+def test_ctrl_c_in_a_terminal_reaches_no_worker(tmp_path):
+    """A terminal sends it to all processes, also to those that only start."""
+    plan, out = tmp_path / "plan.toml", tmp_path / "out"
+    plan.write_text(toml(PLAN | {"budgets": [64]}))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tts_lab.cli", "sweep", str(plan), "--out", str(out),
+         "--workers", "2"],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    parent = psutil.Process(process.pid)
+    while not any("spawn_main" in " ".join(c.cmdline()) for c in parent.children()):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 130 and "--resume goes on" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("cluster", "given", "expected"),
+    [
+        ({"CPU": 8.0}, {"light": True}, (8, 1, 0, False)),
+        ({"CPU": 8.0}, {"light": True, "actors": 3}, (3, 1, 0, False)),
+        ({"CPU": 8.0, "GPU": 4.0}, {"light": True}, (8, 1, 0, False)),
+        ({"CPU": 8.0, "GPU": 4.0}, {"light": False}, (4, 0, 1, False)),
+        ({"CPU": 8.0, "GPU": 4.0}, {"light": False, "gpus": 0.5}, (8, 0, 0.5, False)),
+        ({"CPU": 8.0, "GPU": 4.0}, {"light": False, "gpus": 2}, (2, 0, 2, False)),
+        ({"CPU": 8.0, "GPU": 4.0}, {"light": False, "gpus": 0}, (2, 1, 0, True)),
+        ({"CPU": 8.0}, {"light": False}, (2, 1, 0, True)),  # one of all cores a node
+        ({}, {"light": True}, (1, 1, 0, False)),  # an autoscaler may bring some
+        ({}, {"light": False, "gpus": 1, "actors": 64}, (64, 0, 1, False)),
+    ],
+)
+def test_what_an_actor_asks_of_a_cluster(cluster, given, expected):
+    options = {"gpus": None, "actors": None} | given
+    assert places(cluster, 2, **options) == expected
+
+
+def test_gpus_that_are_not_there_are_an_error():
+    with pytest.raises(SweepError, match=r"--gpus 1: the cluster has 0 GPUs"):
+        places({"CPU": 8.0}, 2, light=False, gpus=1, actors=None)
