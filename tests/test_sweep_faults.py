@@ -33,7 +33,6 @@ from tts_lab.sweeps.units import read_problems, units
 pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("fsspec")
 psutil = pytest.importorskip("psutil")
-pytest.importorskip("httpx")
 sweep = tts_lab.sweep
 SMALL = PLAN | {"strategies": ["best_of_n"], "seeds": [0]}  # 6 units
 
@@ -82,6 +81,7 @@ class Deadly(FakeEndpoint):
 
 
 def test_a_unit_that_kills_its_worker_is_named_and_all_others_are_done(tmp_path):
+    pytest.importorskip("httpx")
     with Deadly() as fake:
         policy = {"spec": fake.url, "name": "served"}
         plan = SMALL | {"policies": [policy], "budgets": [2]}  # 3 units
@@ -100,6 +100,7 @@ def test_a_unit_that_kills_its_worker_is_named_and_all_others_are_done(tmp_path)
 def test_an_endpoint_that_dies_fails_its_units_and_no_others(
     whole, tmp_path, capsys, monkeypatch
 ):
+    pytest.importorskip("httpx")
     monkeypatch.setattr("tts_lab.proposers.endpoint_errors._jitter", Hurried)
     plan, out = tmp_path / "plan.toml", tmp_path / "out"
     with FakeEndpoint() as fake:

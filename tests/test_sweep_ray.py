@@ -109,21 +109,20 @@ def raylet(node) -> int:
 
 def faults(cluster, gate: Gate, done: list[str]) -> None:
     """An actor, a node, an actor, a node: each in the midst of a unit."""
-    for kind in ("actor", "node", "actor", "node"):
-        workers = {raylet(node): node for node in cluster.worker_nodes}
-        away = gate.caught(lambda one, pids={*workers}: one.ppid() in pids)
-        before = gate.passable
-        gate.shut()  # those who come later wait for the next fault
-        if kind == "actor":
-            away.kill()
-        else:
-            node = workers[away.ppid()]
-            cluster.remove_node(node, allow_graceful=False)
-        done.append(kind)
-        before.set()
-        if len(done) == 2:
-            cluster.add_node(**NODE)
-    gate.passable.set()
+    try:
+        for kind in ("actor", "node", "actor", "node"):
+            workers = {raylet(node): node for node in list(cluster.worker_nodes)}
+            away = gate.caught(lambda one, pids=frozenset(workers): one.ppid() in pids)
+            before = gate.passable
+            gate.shut()  # those who come later wait for the next fault
+            if kind == "actor":
+                away.kill()
+            else:
+                cluster.remove_node(workers[away.ppid()], allow_graceful=False)
+            done.append(kind)
+            before.set()
+    finally:
+        gate.passable.set()
 
 
 def test_two_nodes_and_two_actors_die_and_nothing_is_lost(cluster, tmp_path):
@@ -134,14 +133,19 @@ def test_two_nodes_and_two_actors_die_and_nothing_is_lost(cluster, tmp_path):
         plan |= {"seeds": [0], "chunk": 3}
         assert tts_lab.sweep(plan, tmp_path / "here", workers=1).complete
         asked, done, told = len(gate.completions()), [], []
+
+        def follow(progress):
+            told.append(progress.done)
+            if len(done) == 2 and len(cluster.worker_nodes) == 1:
+                cluster.add_node(**NODE)  # signals want the main thread
+
         gate.shut()
         chaos = threading.Thread(target=faults, args=(cluster, gate, done))
         chaos.start()
         try:
             swept = tts_lab.sweep(
-                plan, tmp_path / "ray", ray=cluster.address,
-                on_progress=lambda progress: told.append(progress.done),
-            )  # fmt: skip
+                plan, tmp_path / "ray", ray=cluster.address, on_progress=follow
+            )
         finally:
             gate.released.set()
             chaos.join(PATIENCE)
@@ -150,7 +154,6 @@ def test_two_nodes_and_two_actors_die_and_nothing_is_lost(cluster, tmp_path):
     assert swept.complete and told == list(range(swept.units + 1))
     assert files(tmp_path / "ray") == files(tmp_path / "here")
     assert results(tmp_path / "ray") == results(tmp_path / "here")
-    cluster.add_node(**NODE)
 
 
 def test_actors_write_to_a_url_themselves_and_a_client_may_be_far(cluster, tmp_path):
