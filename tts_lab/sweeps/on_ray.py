@@ -198,7 +198,7 @@ def _connect(ray: Any, address: str) -> None:
             ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise SweepError(
-            f"--ray {address!r}: no cluster there ({error}); accepted are 'auto', or "
+            f"--ray {address!r}: no cluster there ({error!s:.200}); accepted are 'auto', or "
             "an address such as 127.0.0.1:6379 or ray://host:10001"
         ) from error
 
