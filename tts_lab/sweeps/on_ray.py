@@ -107,7 +107,7 @@ def joined(address: str) -> Iterator[None]:
     ----------
     address : str
         "auto" for the cluster that this machine belongs to (or else a new local one),
-        or an address such as ray://host:10001.
+        or an address such as 127.0.0.1:6379.
 
     Raises
     ------
@@ -198,8 +198,8 @@ def _connect(ray: Any, address: str) -> None:
             ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise SweepError(
-            f"--ray {address!r}: no cluster there ({error!s:.200}); accepted are 'auto', or "
-            "an address such as 127.0.0.1:6379 or ray://host:10001"
+            f"--ray {address!r}: no cluster there ({error!s:.200}); accepted are "
+            "'auto', or an address such as 127.0.0.1:6379"
         ) from error
 
 
