@@ -1,15 +1,9 @@
-"""Sweeps whose units, workers, models or disks fail: what is kept, and what is said."""
+"""Sweeps whose units, models or files fail: what is kept, and what is said."""
 
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from collections import Counter
 
 import pytest
@@ -17,22 +11,23 @@ from fake_endpoint import FakeEndpoint
 from sweeping import PLAN, UNITS, files, results, toml
 
 import tts_lab
+import tts_lab.sweeps
 from tts_lab.bank import Bank
 from tts_lab.cli import main
 from tts_lab.compare import WAYS
-from tts_lab.ladder import tokenizer
 from tts_lab.proposers.scripted import Scripted
 from tts_lab.sweeps import UnitsFailed
 from tts_lab.sweeps.merge import into_bank
 from tts_lab.sweeps.on_ray import places
 from tts_lab.sweeps.plan import parse
 from tts_lab.sweeps.store import Store, SweepError
-from tts_lab.sweeps.tasks import Failed, Queue
+from tts_lab.sweeps.tasks import Failed, Queue, attempt
 from tts_lab.sweeps.units import read_problems, units
+from tts_lab.sweeps.work import Worker
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("fsspec")
-psutil = pytest.importorskip("psutil")
+
 sweep = tts_lab.sweep
 SMALL = PLAN | {"strategies": ["best_of_n"], "seeds": [0]}  # 6 units
 
@@ -43,58 +38,6 @@ def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("sweep") / "whole"
     assert sweep(PLAN, out, workers=1).complete
     return out
-
-
-def workers() -> list[psutil.Process]:
-    """Processes of this one that do units."""
-    children = psutil.Process().children(recursive=True)
-    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
-
-
-def test_a_worker_that_is_killed_costs_nothing(whole, tmp_path):
-    killed = []
-
-    def fault(progress):
-        if progress.done in (4, 20):
-            victim = workers()[0]
-            victim.kill()
-            killed.append(victim.pid)
-
-    swept = sweep(PLAN, tmp_path / "out", workers=2, on_progress=fault)
-    assert len(set(killed)) == 2
-    assert swept.complete and swept.done == UNITS
-    assert files(tmp_path / "out") == files(whole)
-    assert results(tmp_path / "out") == results(whole)
-    assert not workers()
-
-
-class Deadly(FakeEndpoint):
-    """Kills whoever asks about a certain problem."""
-
-    victim = ""
-
-    def write(self, ids, body):
-        if self.victim and tokenizer.decode(bytes(ids[1:])).startswith(self.victim):
-            for one in workers():
-                one.kill()
-        return super().write(ids, body)
-
-
-def test_a_unit_that_kills_its_worker_is_named_and_all_others_are_done(tmp_path):
-    pytest.importorskip("httpx")
-    with Deadly() as fake:
-        policy = {"spec": fake.url, "name": "served"}
-        plan = SMALL | {"policies": [policy], "budgets": [2]}  # 3 units
-        sweep(plan, tmp_path / "whole", workers=1)
-        fake.victim = read_problems(parse(plan))[5].prompt
-        with pytest.raises(UnitsFailed, match="its worker process died") as error:
-            sweep(plan, tmp_path / "out", workers=2)
-        fake.victim = ""
-        [failed] = error.value.failed
-        assert "/budget=2/seed=0/000004-" in failed.unit
-        assert len(files(tmp_path / "out")) == 2
-        assert sweep(plan, tmp_path / "out", workers=1, resume=True).done == 1
-    assert files(tmp_path / "out") == files(tmp_path / "whole")
 
 
 def test_an_endpoint_that_dies_fails_its_units_and_no_others(
@@ -266,96 +209,6 @@ def test_a_text_that_is_no_unicode_is_kept_exactly(tmp_path, monkeypatch):
             assert text == ("#2" if row["row"] else lost)
 
 
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="no small disk here")
-def test_a_full_disk_keeps_what_was_done(whole, tmp_path):
-    plan, copy = tmp_path / "plan.toml", tmp_path / "copy"
-    plan.write_text(toml(PLAN))
-    sweep_it = (
-        f"{shlex.quote(sys.executable)} -m tts_lab.cli sweep {plan} --out /mnt/out"
-    )
-    script = (
-        "mount -t tmpfs -o size=400k none /mnt || exit 77\n"
-        f"{sweep_it} --workers 2; echo ended with $? >&2\n"
-        f"mount -o remount,size=9m /mnt; {sweep_it} --workers 1 --resume\n"
-        f"cp -r /mnt/out {copy}"
-    )
-    words = ["unshare", "--mount", *(["-r"] if os.geteuid() else []), "sh", "-c"]
-    ended = subprocess.run([*words, script], capture_output=True, text=True)
-    if ended.returncode == 77 or "unshare:" in ended.stderr:
-        pytest.skip("a small disk cannot be mounted here")
-    first, _, second = ended.stderr.partition("ended with 2")
-    assert "No space left on device" in first and "Traceback" not in first
-    done = re.search(r"(\d+) of 36 units are in '/mnt/out'", first)
-    assert done and 0 < int(done[1]) < UNITS
-    assert "Traceback" not in second and ended.returncode == 0
-    skipped = re.search(r"(\d+) were done before", ended.stdout)
-    assert skipped and int(skipped[1]) >= int(done[1])
-    assert files(copy) == files(whole)
-
-
-def test_a_log_gets_few_lines_and_a_terminal_one_that_does_not_wrap(tmp_path):
-    plan = tmp_path / "plan.toml"
-    plan.write_text(toml(SMALL | {"budgets": [1, 2, 3, 4], "chunk": 1}))
-    code = "import sys; from tts_lab.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = [sys.executable, "-c", code, "sweep", str(plan), "--workers", "1", "--out"]
-    quiet = subprocess.run(
-        [*words, str(tmp_path / "a")], capture_output=True, text=True
-    )
-    assert quiet.returncode == 0 and len(quiet.stderr.splitlines()) < 9  # of 36 units
-    assert "36/36 units" in quiet.stderr and "\r" not in quiet.stderr
-    if os.name != "posix":
-        return
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
-    process = subprocess.Popen(
-        [*words, str(tmp_path / "b")], stderr=theirs, stdout=subprocess.PIPE
-    )
-    os.close(theirs)
-    shown = bytearray()
-    reader = threading.Thread(target=drain, args=(ours, shown))
-    reader.start()
-    process.communicate(timeout=300)
-    reader.join()
-    os.close(ours)
-    lines = re.split(r"\r\x1b\[K|\r?\n", shown.decode())
-    assert any("36/36 units" in line for line in lines)
-    assert max(map(len, lines)) < 50
-
-
-def drain(descriptor: int, into: bytearray) -> None:
-    """Read until the other side of a terminal is closed."""
-    try:
-        while data := os.read(descriptor, 4096):
-            into += data
-    except OSError:  # how Linux says so
-        pass
-
-
-@pytest.mark.skipif(os.name != "posix", reason="the system is not POSIX")
-def test_ctrl_c_in_a_terminal_reaches_no_worker(tmp_path):
-    """A terminal sends it to all processes, also to those that only start."""
-    plan, out = tmp_path / "plan.toml", tmp_path / "out"
-    plan.write_text(toml(PLAN | {"budgets": [64]}))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tts_lab.cli", "sweep", str(plan), "--out", str(out),
-         "--workers", "2"],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    parent = psutil.Process(process.pid)
-    while not any("spawn_main" in " ".join(c.cmdline()) for c in parent.children()):
-        assert process.poll() is None
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 130 and "--resume goes on" in said
-    assert "Traceback" not in said
-
-
 @pytest.mark.parametrize(
     ("cluster", "given", "expected"),
     [
@@ -379,3 +232,21 @@ def test_what_an_actor_asks_of_a_cluster(cluster, given, expected):
 def test_gpus_that_are_not_there_are_an_error():
     with pytest.raises(SweepError, match=r"--gpus 1: the cluster has 0 GPUs"):
         places({"CPU": 8.0}, 2, light=False, gpus=1, actors=None)
+
+
+def test_models_of_vllm_are_not_light_and_are_opened_as_such(monkeypatch):
+    model = {"spec": "owner/name", "name": "big", "backend": "vllm", "format": "plain"}
+    plan = parse(PLAN | {"policies": [model]})
+    assert tts_lab.sweeps._light(plan, "auto") is False
+    served = parse(PLAN | {"policies": ["http://localhost:1/v1", "27k"]})
+    assert tts_lab.sweeps._light(served, "auto") is True
+    opened = []
+
+    def record(spec, **options):
+        opened.append((spec, options["backend"], options["format"]))
+        return Scripted({})
+
+    monkeypatch.setattr("tts_lab.sweeps.work.open_policy", record)
+    told = attempt(Worker("a plan"), units(plan, read_problems(plan))[0])
+    assert isinstance(told, Failed)  # its script is empty
+    assert opened == [("owner/name", "vllm", "plain")]
