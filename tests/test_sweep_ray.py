@@ -161,11 +161,11 @@ def test_actors_write_to_a_url_themselves_also_after_a_stop(cluster, tmp_path):
     url = f"dir::file://{tmp_path}/ray"  # which is no local path to the sweep
     stop = threading.Event()
     part = tts_lab.sweep(
-        plan, url, ray=cluster.address, cancel=stop,
+        plan, url, ray=cluster.address, workers=1, cancel=stop,
         on_progress=lambda progress: progress.done == 1 and stop.set(),
     )  # fmt: skip
     assert part.done == 1 and not part.complete
-    rest = tts_lab.sweep(plan, url, ray=cluster.address, resume=True)
+    rest = tts_lab.sweep(plan, url, ray=cluster.address, workers=1, resume=True)
     assert rest.complete and rest.whole == rest.cost.plus(part.cost)
     assert tts_lab.sweep(plan, tmp_path / "here", workers=1).complete
     store, here = Store(url), files(tmp_path / "here")
@@ -178,7 +178,7 @@ def test_a_unit_that_fails_on_a_cluster_is_named(cluster, tmp_path):
     plan = PLAN | {"policies": ["27k", "nobody/nothing"], "strategies": ["majority"]}
     plan |= {"budgets": [1], "seeds": [0]}
     with pytest.raises(tts_lab.sweeps.UnitsFailed) as error:
-        tts_lab.sweep(plan, tmp_path / "out", ray=cluster.address)
+        tts_lab.sweep(plan, tmp_path / "out", ray=cluster.address, workers=1)
     assert {one.models[0] for one in error.value.failed} == {"nobody-nothing"}
     assert len(files(tmp_path / "out")) == 3
 
