@@ -91,10 +91,11 @@ def main() -> None:
 def cluster(cpus: int) -> Iterator[None]:
     """A Ray cluster of one node; sweeps join it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as the workers here
     import ray
 
     ray.init(
-        num_cpus=cpus, include_dashboard=False, log_to_driver=False,
+        address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
         logging_level="ERROR",
     )  # fmt: skip
     try:

@@ -39,6 +39,7 @@ def cluster():
     folder = tempfile.mkdtemp(prefix="r")  # short: sockets lie in it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 starves them on a busy machine
         made = Cluster(initialize_head=True, head_node_args=NODE | {"temp_dir": folder})
         try:
             for _ in range(2):
