@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 
 import pytest
 from fake_endpoint import FakeEndpoint
@@ -87,20 +88,22 @@ class Gate(FakeEndpoint):
         """From now on, requests wait."""
         self.ports, self.passable = [], threading.Event()
 
-    def caught(self, wanted) -> psutil.Process:
-        """A process whose request waits, as soon as there is one that is wanted."""
+    def caught(self, raylets: set[int]) -> psutil.Process:
+        """An actor of one of these nodes whose request waits, once there is one."""
 
         def found():
-            clients = [
-                process for process in psutil.process_iter()
-                if process.name().startswith("ray::_Actor")
-                and {c.laddr.port for c in process.net_connections()} & {*self.ports}
-            ]  # fmt: skip
-            return [one for one in clients if wanted(one)]
+            for one in psutil.process_iter():
+                with suppress(psutil.Error):  # it ended meanwhile
+                    if one.name().startswith("ray::_Actor") and one.ppid() in raylets:
+                        ports = {c.laddr.port for c in one.net_connections()}
+                        if ports & {*self.ports}:
+                            return one
+            return None
 
         with self.news:
-            assert self.news.wait_for(found, PATIENCE)
-        return found()[0]
+            process = self.news.wait_for(found, PATIENCE)
+        assert process is not None
+        return process
 
 
 def raylet(node) -> int:
@@ -113,7 +116,7 @@ def faults(cluster, gate: Gate, done: list[str]) -> None:
     try:
         for kind in ("actor", "node", "actor", "node"):
             workers = {raylet(node): node for node in list(cluster.worker_nodes)}
-            away = gate.caught(lambda one, pids=frozenset(workers): one.ppid() in pids)
+            away = gate.caught({*workers})
             before = gate.passable
             gate.shut()  # those who come later wait for the next fault
             if kind == "actor":
