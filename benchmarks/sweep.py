@@ -2,17 +2,21 @@
 
     python benchmarks/sweep.py [--ray] [--budget 256] [--problems 100] [--workers 1 2 4]
 
-The same plan each time, drawn anew; with --ray on a Ray cluster of one node with as
-many CPUs as workers. The time includes starting workers and opening models, so a second
-figure leaves out all before the first unit is done. The driver's share is the processor
-time of the process that hands out units, per second of the sweep; with one worker here
-that process does the work itself.
+Prints a table in Markdown. The same plan each time, drawn anew; with --ray also on a
+Ray cluster of one node with as many CPUs as workers. The time includes starting workers
+and opening models (joining the cluster not), so a second rate leaves out all before the
+first unit is done. The driver's share is the processor time of the process that hands
+out units, per second of the sweep; with one worker here that process does the work
+itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from _common import say
@@ -37,7 +41,7 @@ def measured(plan: dict[str, Any], workers: int, ray: bool) -> dict[str, Any]:
     later = swept.seconds - first[0].seconds
     drawn = swept.cost.samples - first[0].cost.samples
     return {
-        "where": "ray" if ray else "here",
+        "where": "Ray" if ray else "here",
         "workers": workers,
         "units": swept.units,
         "seconds": swept.seconds,
@@ -61,21 +65,43 @@ def main() -> None:
         "budgets": [options.budget], "problems": [f"chains:5:{options.problems}"],
         "seeds": [0, 1, 2, 3], "chunk": 10,
     }  # fmt: skip
-    for workers in options.workers:
-        if options.ray:
-            import ray
-
-            ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
-        found = measured(plan, workers, options.ray)
-        if options.ray:
-            ray.shutdown()
+    rounds = [(workers, False) for workers in options.workers]
+    if options.ray:
+        rounds += [(workers, True) for workers in options.workers]
+    say(
+        "| where | workers | seconds | samples/s | after the first unit | driver, "
+        "processor seconds | its share |\n|---|---:|---:|---:|---:|---:|---:|"
+    )
+    for workers, on_ray in rounds:
+        with cluster(workers) if on_ray else nullcontext():
+            found = measured(plan, workers, on_ray)
         say(
-            f"{found['where']}, {workers} workers: {found['seconds']:.1f} s, "
-            f"{found['samples_per_second']:,.0f} samples/s "
-            f"({found['samples_per_second_after_the_first_unit']:,.0f} after the first "
-            f"of {found['units']} units), driver {found['driver_seconds']:.2f} s of "
-            f"processor, {found['driver_share']:.0%}"
+            f"| {found['where']} | {workers} | {found['seconds']:.1f} | "
+            f"{found['samples_per_second']:,.0f} | "
+            f"{found['samples_per_second_after_the_first_unit']:,.0f} | "
+            f"{found['driver_seconds']:.2f} | {found['driver_share']:.0%} |"
         )
+    say(
+        f"({found['units']} units of {options.budget} samples of each of up to 10 "
+        f"problems, policy 105k)"
+    )
+
+
+@contextmanager
+def cluster(cpus: int) -> Iterator[None]:
+    """A Ray cluster of one node; sweeps join it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # as the workers here
+    import ray
+
+    ray.init(
+        address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
+        logging_level="ERROR",
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 if __name__ == "__main__":

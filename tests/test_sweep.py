@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from functools import partial
 from threading import Event
 
+import numpy as np
 import pytest
 from sweeping import PLAN, UNITS, files, results, toml
 
@@ -22,6 +24,7 @@ from tts_lab.cli import main
 from tts_lab.problems import domain, evaluation_set
 from tts_lab.run import run
 from tts_lab.strategies import repeated_sampling
+from tts_lab.sweeps import UnitsFailed
 from tts_lab.verifiers.exact import Exact
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -116,6 +119,8 @@ def test_a_cancelled_sweep_goes_on_and_ends_the_same(whole, tmp_path):
     assert files(out) == files(whole)
     again = sweep(PLAN, out, resume=True)
     assert (again.skipped, again.done, again.cost.samples) == (UNITS, 0, 0)
+    assert again.whole == rest.whole == part.cost.plus(rest.cost)
+    assert again.whole.samples == pq.read_table(out / "samples").num_rows
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the system is not POSIX")
@@ -198,17 +203,8 @@ def test_a_model_that_changed_is_refused(whole, tmp_path, monkeypatch):
     changed = ladder.load("27k")
     changed.fingerprint = "another"
     monkeypatch.setattr("tts_lab.sweeps.work.open_policy", lambda *_, **__: changed)
-    with pytest.raises(ValueError, match=r"policy '27k' has changed .* 'another'"):
+    with pytest.raises(UnitsFailed, match=r"policy '27k' has changed .* 'another'"):
         sweep(PLAN, out, workers=1, resume=True)
-
-
-def test_an_error_keeps_what_was_done_and_says_so(tmp_path, capsys):
-    plan = tmp_path / "plan.toml"
-    plan.write_text(toml(PLAN | {"verifiers": ["exact", "nobody"]}))
-    assert main(["sweep", str(plan), "--out", str(tmp_path / "o"), "--workers", "1"])
-    said = capsys.readouterr().err
-    assert "'nobody' is nothing that can be opened" in said
-    assert f"{UNITS} of {2 * UNITS} units" in said and "--resume" in said
 
 
 def test_another_file_system(whole):
@@ -270,18 +266,28 @@ def test_damaged_files_and_folders_that_are_no_sweep_are_named(whole, tmp_path):
             into_bank(tmp_path, bank)
 
 
-def test_pandas_reads_the_tables(whole):
-    pandas = pytest.importorskip("pandas")
-    table = pandas.read_parquet(whole / "results")
-    mean = table.groupby(["strategy", "budget"], observed=True)["right"].mean()
-    assert mean.between(0, 1).all() and len(mean) == 6
+def example(repository, language):
+    """The one in docs/sweeps.md."""
+    page = (repository / "docs" / "sweeps.md").read_text()
+    [code] = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return code
 
 
-def test_duckdb_reads_the_tables(whole):
+def test_pandas_reads_the_tables(whole, repository, capsys):
+    pytest.importorskip("pandas")
+    code = example(repository, "python").replace("runs/first", str(whole))
+    exec(compile(code, "docs/sweeps.md", "exec"), {})
+    rows = capsys.readouterr().out.splitlines()[2:]
+    results = pq.read_table(whole / "results").to_pylist()
+    right = [r["right"] for r in results if (r["strategy"], r["budget"]) == ("beam", 2)]
+    assert len(rows) == 6
+    assert rows[0].split()[:4] == ["27k", "beam", "2", f"{np.mean(right):.6f}"]
+
+
+def test_duckdb_reads_the_tables(whole, repository):
     duckdb = pytest.importorskip("duckdb")
-    found = duckdb.sql(
-        f'SELECT strategy, budget, avg("right"::INT), count(*) FROM '
-        f"read_parquet('{whole}/results/**/*.parquet', hive_partitioning = true) "
-        "GROUP BY ALL"
-    ).fetchall()
-    assert len(found) == 6 and {row[3] for row in found} == {18}
+    code = example(repository, "sql").replace("runs/first", str(whole))
+    found = {row[1:3]: row[3] for row in duckdb.sql(code).fetchall()}
+    results = pq.read_table(whole / "results").to_pylist()
+    right = [r["right"] for r in results if (r["strategy"], r["budget"]) == ("beam", 2)]
+    assert len(found) == 6 and found["beam", 2] == pytest.approx(np.mean(right))

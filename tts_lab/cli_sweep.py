@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tts_lab.cli_compare import _say, _stoppable
 
 if TYPE_CHECKING:
     from tts_lab.sweeps import Progress
+    from tts_lab.sweeps.work import Cost
 
 
 def add(commands: Any) -> None:
@@ -24,14 +27,16 @@ def add(commands: Any) -> None:
     say("--resume", action="store_true", help="go on with the sweep in --out")
     say("--workers", type=int, help="processes, or actors on Ray; default: what fits")
     say("--ray", metavar="ADDRESS", help="'auto', or the address of a Ray cluster")
-    say("--gpus", type=float, default=0, help="of each actor on Ray (default 0)")
+    say("--gpus", type=float, help="of each actor on Ray; default: 1 for models of "
+        "transformers or vLLM where there are GPUs, else 0")  # fmt: skip
     say("--bank", help="a bank on this machine to draw from and to add to")
     command.set_defaults(run=sweep)
 
 
 def sweep(options: argparse.Namespace) -> int:
     """Run the sweep; 130 when it was stopped."""
-    from tts_lab.sweeps import sweep
+    from tts_lab.models import hidden
+    from tts_lab.sweeps import UnitsFailed, sweep
 
     line = _Line()
     try:
@@ -45,17 +50,18 @@ def sweep(options: argparse.Namespace) -> int:
         if not line.units:  # nothing had begun
             raise
         _say("")
+        words = "" if isinstance(error, UnitsFailed) else f"{type(error).__name__}: "
         raise OSError(
-            f"{type(error).__name__}: {error}\n{line.done} of {line.units} units are "
-            f"in {options.out!r}: the same command with --resume goes on from there"
+            f"{words}{error}\n{line.done} of {line.units} units are in "
+            f"{hidden(options.out)!r}: the same command with --resume does the others"
         ) from error  # the command line shows OSErrors as one message
     _say("")
-    cost = swept.cost
     print(
         f"{swept.done} units done, {swept.skipped} were done before, of {swept.units}; "
-        f"{cost.samples:,} samples, {cost.tokens:,} tokens, {cost.flops:.3g} FLOPs, "
-        f"{swept.seconds:.1f} s"
+        f"{spent(swept.cost)}, {swept.seconds:.1f} s"
     )
+    if swept.skipped:
+        print(f"with those of before: {spent(swept.whole)}")
     print(swept.out)
     if swept.complete:
         return 0
@@ -76,7 +82,12 @@ class _Line:
         if now.done < now.units and time.monotonic() - self.shown < pause:
             return
         self.shown = time.monotonic()
-        _say(bar(now))
+        text = bar(now)
+        if sys.stderr.isatty():  # a line that wraps cannot be written over
+            with suppress(OSError):
+                columns = os.get_terminal_size(sys.stderr.fileno()).columns
+                text = fitted(text, columns - 1) if columns else text
+        _say(text)
 
 
 def bar(now: Progress, width: int = 20) -> str:
@@ -84,18 +95,32 @@ def bar(now: Progress, width: int = 20) -> str:
 
     >>> from tts_lab.sweeps import Progress
     >>> from tts_lab.sweeps.work import Cost
-    >>> bar(Progress(3, 12, Cost(96, 24, 5e9), 30.0, 90.0))
-    '[#####...............] 3/12 units, 1:30 left, 96 samples, 24 tokens, 5e+09 FLOPs'
+    >>> bar(Progress(3, 12, 1, Cost(96, 24, 5e9), 30.0, 90.0), width=4)
+    '[#...] 3/12 units, 1 failed, 1:30 left, 96 samples, 24 tokens, 5e+09 FLOPs'
     """
     full = width * now.done // max(now.units, 1)
+    failed = f"{now.failed} failed, " if now.failed else ""
     left = "time left unknown" if now.eta is None else f"{clock(now.eta)} left"
     if now.done == now.units:
         left = f"in {clock(now.seconds)}"
     return (
-        f"[{'#' * full}{'.' * (width - full)}] {now.done}/{now.units} units, {left}, "
-        f"{now.cost.samples:,} samples, {now.cost.tokens:,} tokens, "
-        f"{now.cost.flops:.3g} FLOPs"
+        f"[{'#' * full}{'.' * (width - full)}] {now.done}/{now.units} units, {failed}"
+        f"{left}, {spent(now.cost)}"
     )
+
+
+def fitted(text: str, columns: int) -> str:
+    """A line for a terminal so wide: without its bar, then cut, where it is too long.
+
+    >>> fitted("[##..] 3/12 units, 1:30 left", 24), fitted("[##..] 3/12 units", 8)
+    ('3/12 units, 1:30 left', '3/12 uni')
+    """
+    return text if len(text) <= columns else text.partition("] ")[2][:columns]
+
+
+def spent(cost: Cost) -> str:
+    """A cost in words."""
+    return f"{cost.samples:,} samples, {cost.tokens:,} tokens, {cost.flops:.3g} FLOPs"
 
 
 def clock(seconds: float) -> str:

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
 from tts_lab import __version__
+from tts_lab.sweeps.local import Told, light, parallel, serial, suggested
 from tts_lab.sweeps.plan import Plan, parse, read
-from tts_lab.sweeps.units import plan_hash, read_problems, units
+from tts_lab.sweeps.store import Known, Store
+from tts_lab.sweeps.tables import SCHEMA
+from tts_lab.sweeps.tasks import Failed, Queue, Report, Task, UnitsFailed
+from tts_lab.sweeps.units import Unit, plan_hash, read_problems, units
 from tts_lab.sweeps.work import Cost
 
-__all__ = ["Plan", "Progress", "Sweep", "parse", "read", "sweep"]
+__all__ = ["Plan", "Progress", "Sweep", "UnitsFailed", "parse", "read", "sweep"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Progress:
     ----------
     done, units : int
         Units of work, those of earlier runs included.
+    failed : int
+        Units of this run.
     cost : Cost
         Samples, tokens (written, and read by verifiers) and FLOPs of this run.
     seconds : float
@@ -43,6 +49,7 @@ class Progress:
 
     done: int
     units: int
+    failed: int
     cost: Cost
     seconds: float
     eta: float | None
@@ -64,6 +71,8 @@ class Sweep:
         Whether all are.
     cost : Cost
         Of this run.
+    whole : Cost
+        Of all units that are done.
     seconds : float
         Of this run.
     worked : float
@@ -78,6 +87,7 @@ class Sweep:
     done: int
     complete: bool
     cost: Cost
+    whole: Cost
     seconds: float
     worked: float
     driver: float
@@ -90,7 +100,7 @@ def sweep(
     resume: bool = False,
     workers: int | None = None,
     ray: str | None = None,
-    gpus: float = 0,
+    gpus: float | None = None,
     bank: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], object] = lambda progress: None,
     cancel: Flag | None = None,
@@ -107,12 +117,13 @@ def sweep(
         Go on with the sweep of the same plan in `out`.
     workers : int, optional
         Processes, or actors of a cluster. Default: one per core for models of the
-        package and endpoints, one for others; on Ray one per CPU or GPU. With 1 all
-        is done in this process.
+        package and endpoints, one for others; on Ray one per GPU, else per CPU or, for
+        others, per node. With 1 all is done in this process.
     ray : str, optional
         "auto" or the address of a Ray cluster.
-    gpus : float
-        Of each actor on a cluster.
+    gpus : float, optional
+        Of each actor on a cluster. Default: 1 for models that run in transformers or
+        vLLM where there are GPUs, else 0.
     bank : path, optional
         A bank of samples on this machine: rows found there are not drawn again, new
         ones are stored, also of units that are not finished.
@@ -128,9 +139,13 @@ def sweep(
     Raises
     ------
     ValueError
-        For a plan or option that is not accepted, or a model that has changed.
+        For a plan or option that is not accepted.
+    UnitsFailed
+        At the end, if units failed: their models do not open or have changed, an
+        endpoint died, a strategy raised. All others are done, and stay. A SweepError.
     SweepError
-        If `out` holds another sweep, or workers die. An OSError.
+        If `out` holds another sweep or another process writes to it, or no actor of a
+        cluster starts. An OSError, as a full disk is.
     ImportError
         If pyarrow, fsspec, Ray or a backend is missing; the message has the pip line.
 
@@ -146,52 +161,62 @@ def sweep(
     >>> swept.complete, swept.cost.samples, results.num_rows
     (True, 32, 8)
     """
-    from tts_lab.sweeps.local import Task, parallel, serial, suggested
-    from tts_lab.sweeps.store import SCHEMA, Store
-
     began, processor = time.perf_counter(), time.process_time()
     chosen = _plan(plan)
-    if workers is not None and not 1 <= workers <= 100_000:
-        raise ValueError(f"workers={workers!r}; accepted is 1 to 100,000, or None")
-    if not 0 <= gpus <= 1024 or (gpus and ray is None):
-        raise ValueError(f"gpus={gpus!r}; accepted is 0 to 1024, with ray=")
-    if bank is not None and ray is not None:
-        raise ValueError("bank= is a file of one machine; accepted without ray= only")
+    _check(workers, ray, gpus, bank)
     store, flag = Store(out), Flag() if cancel is None else cancel
+    small = _light(chosen, ray)
     problems = read_problems(chosen)
     every, digest = units(chosen, problems), plan_hash(chosen, problems)
     header = {
         "schema": SCHEMA, "tts_lab": __version__, "hash": digest,
         "plan": chosen.public(), "problems": len(problems), "units": len(every),
     }  # fmt: skip
-    store.begin(header, resume=resume)
-    known = store.done() if resume else set()
-    done = [unit for unit in every if unit.id in known]
-    left = [unit for unit in every if unit.id not in known]
-    task = Task(
-        os.fspath(out), digest, store.fingerprints(done),
-        None if bank is None else os.fspath(bank),
-    )  # fmt: skip
-    tally = _Tally(len(done), len(every), sum(u.weight for u in left), on_progress)
-    if left:
+    crew = workers or suggested(small)
+    with ExitStack() as stack:
         if ray is not None:
-            from tts_lab.sweeps.on_ray import on_ray
+            from tts_lab.sweeps.on_ray import joined, on_ray
 
-            reports = on_ray(left, task, flag, address=ray, actors=workers, gpus=gpus)
+            stack.enter_context(joined(ray))
+        stack.enter_context(store.alone())
+        store.begin(header, resume=resume)
+        known = Known()
+        if resume:
+            store.tidy()
+            known = store.known([(unit.id, unit) for unit in every], digest)
+        left = [u for u in every if u.id not in known.done] if known.done else every
+        task = Task(
+            os.fspath(out), digest, known.fingerprints,
+            None if bank is None else os.fspath(bank),
+        )  # fmt: skip
+        tally = _Tally(
+            len(known.done), len(every), sum(u.weight for u in left), on_progress
+        )
+        queue = Queue(left, patience=2 + crew)
+        if not left:
+            reports: Iterator[Told] = iter(())
+        elif ray is not None:
+            reports = on_ray(
+                queue, task, flag, count=len(left), light=small, actors=workers,
+                gpus=gpus,
+            )  # fmt: skip
+        elif min(crew, len(left)) == 1:
+            reports = serial(queue, task, flag)
         else:
-            number = min(workers or suggested(chosen, len(left)), len(left))
-            if number == 1:
-                reports = serial(left, task, flag)
-            else:
-                _compile(chosen)
-                reports = parallel(left, task, flag, workers=number)
-        with closing(reports):  # type: ignore[type-var]
-            for one in reports:
-                tally.add(one.weight, one.cost, one.seconds)
+            _compile()
+            reports = parallel(queue, task, flag, workers=min(crew, len(left)))
+        if isinstance(reports, Generator):
+            stack.enter_context(closing(reports))
+        for unit, told in reports:
+            queue.note(unit, told)
+            tally.add(unit, told)
+    if queue.failed:
+        raise UnitsFailed(store.title, tuple(queue.failed), dict(queue.untried))
     return Sweep(
-        store.title, len(every), len(done), tally.fresh,
-        len(done) + tally.fresh == len(every), tally.cost,
-        time.perf_counter() - began, tally.worked, time.process_time() - processor,
+        store.title, len(every), len(known.done), tally.fresh,
+        len(known.done) + tally.fresh == len(every), tally.cost,
+        known.cost.plus(tally.cost), time.perf_counter() - began, tally.worked,
+        time.process_time() - processor,
     )  # fmt: skip
 
 
@@ -200,24 +225,26 @@ class _Tally:
         self, before: int, units: int, weight: int, tell: Callable[[Progress], object]
     ) -> None:
         self.before, self.units, self.weight, self.tell = before, units, weight, tell
-        self.fresh, self.done_weight, self.worked = 0, 0, 0.0
+        self.fresh, self.failed, self.ended, self.worked = 0, 0, 0, 0.0
         self.cost, self.began = Cost(), time.perf_counter()
         self._say()
 
-    def add(self, weight: int, cost: Cost, seconds: float) -> None:
-        self.fresh += 1
-        self.done_weight += weight
-        self.cost = self.cost.plus(cost)
-        self.worked += seconds
+    def add(self, unit: Unit, told: Report | Failed) -> None:
+        self.ended += unit.weight
+        if isinstance(told, Failed):
+            self.failed += 1
+        else:
+            self.fresh += 1
+            self.cost = self.cost.plus(told.cost)
+            self.worked += told.seconds
         self._say()
 
     def _say(self) -> None:
         seconds = time.perf_counter() - self.began
-        left = self.weight - self.done_weight
-        eta = seconds * left / self.done_weight if self.done_weight else None
-        self.tell(
-            Progress(self.before + self.fresh, self.units, self.cost, seconds, eta)
-        )
+        left = self.weight - self.ended
+        eta = seconds * left / self.ended if self.ended else None
+        done = self.before + self.fresh
+        self.tell(Progress(done, self.units, self.failed, self.cost, seconds, eta))
 
 
 def _plan(given: Plan | Mapping[str, Any] | str | os.PathLike[str]) -> Plan:
@@ -226,7 +253,36 @@ def _plan(given: Plan | Mapping[str, Any] | str | os.PathLike[str]) -> Plan:
     return parse(given) if isinstance(given, Mapping) else read(Path(given))
 
 
-def _compile(plan: Plan) -> None:
+def _check(
+    workers: int | None,
+    ray: str | None,
+    gpus: float | None,
+    bank: str | os.PathLike[str] | None,
+) -> None:
+    whole = isinstance(workers, int) and not isinstance(workers, bool)
+    if workers is not None and not (whole and 1 <= workers <= 100_000):
+        raise ValueError(f"workers={workers!r}; accepted is 1 to 100,000, or None")
+    if gpus is not None and not 0 <= gpus <= 1024:
+        raise ValueError(f"gpus={gpus!r}; accepted is 0 to 1024, or None")
+    if gpus is not None and ray is None:
+        raise ValueError(f"gpus={gpus!r} without ray=; accepted is with it")
+    if bank is not None and ray is not None:
+        raise ValueError(
+            f"bank={os.fspath(bank)!r} is a file of one machine; accepted without ray= "
+            "only: `tts-lab import --format sweep` fills a bank afterwards"
+        )
+
+
+def _light(plan: Plan, ray: str | None) -> bool:
+    try:
+        return light(plan)
+    except (ImportError, ValueError):
+        if ray is None:
+            raise
+        return False  # the cluster's nodes may have what is missing here
+
+
+def _compile() -> None:
     """The engine once, not in every worker at the same time."""
     from tts_lab.ladder.compiled import ensure
 

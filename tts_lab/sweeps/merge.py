@@ -17,6 +17,7 @@ from tts_lab.bank import Bank
 from tts_lab.proposers import Samples
 from tts_lab.sweeps.foreign import check, named, refuse_large
 from tts_lab.sweeps.store import Store, SweepError
+from tts_lab.sweeps.tables import texts
 
 _ROWS = 50_000  # in one transaction
 
@@ -64,12 +65,13 @@ def into_bank(
         with named(file):
             check(table)
         for start in range(0, table.num_rows, _ROWS):
-            part = table.slice(start, _ROWS).to_pydict()
+            some = table.slice(start, _ROWS)
+            part = some.drop_columns(["prefix", "score", "right"]).to_pydict()
             number = {key: i for i, key in enumerate(dict.fromkeys(part["key"]))}
             samples = Samples(
                 np.array([number[key] for key in part["key"]], np.int32),
                 np.array(part["row"], np.int64),
-                part["text"],
+                texts(some),
                 np.array(part["tokens"], np.int32),
                 np.array(part["finished"], np.bool_),
                 np.array(part["logprob"], np.float32),

@@ -6,34 +6,55 @@
 
 Promises: a file is there whole or not at all (a temporary name, then a rename); of a
 unit, `results` is written last, so what has results has samples too; each file's
-metadata says what made it. OUT is a path or any URL that fsspec opens. Not covered:
-two sweeps at once into one OUT, which write the same bytes twice.
+metadata says what made it. OUT is a path or any URL that fsspec opens. On a local path
+one sweep at a time may write (by a lock that the system lifts when a process dies).
+Not covered: two sweeps at once into one URL; of one plan they write the same bytes
+twice.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
-from tts_lab import __version__
 from tts_lab.models import hidden
+from tts_lab.sweeps.tables import SCHEMA, TABLES, about, packed, spent, unpacked
 from tts_lab.sweeps.units import Unit
-from tts_lab.sweeps.work import Columns, Made
+from tts_lab.sweeps.work import Cost, Made
 
-SCHEMA = 1
-TABLES = ("samples", "results")
 _PIP = 'sweeps write Parquet; install them: pip install "tts-lab[sweep]"'
+_LOCK = ".lock"
+_AT_ONCE = 256  # files read together, for file systems far away
 
 
 class SweepError(OSError):
     """A folder that is no sweep, holds another one, or is of a newer version."""
+
+
+@dataclass
+class Known:
+    """What earlier runs of a sweep left.
+
+    Attributes
+    ----------
+    done : set of str
+        Ids of the units whose two tables are there.
+    fingerprints : dict of str to str
+        Of the models they used, by "policy/name" or "verifier/name".
+    cost : Cost
+        What they cost.
+    """
+
+    done: set[str] = field(default_factory=set)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
 
 
 class Store:
@@ -48,6 +69,8 @@ class Store:
     ------
     ImportError
         If pyarrow, fsspec or what the URL needs is missing.
+    ValueError
+        For a URL of a kind that fsspec does not know.
     """
 
     def __init__(self, out: str | os.PathLike[str]) -> None:
@@ -57,9 +80,14 @@ class Store:
         except ImportError as error:
             raise ImportError(_PIP) from error
         self.out = os.fspath(out)
-        if not self.out:
-            raise ValueError("--out ''; accepted is a path, or a URL of fsspec's")
-        self.fs, self.root = fsspec.url_to_fs(self.out)
+        if not self.out.strip():
+            raise ValueError(
+                f"--out {self.out!r}; accepted is a path, or a URL of fsspec's"
+            )
+        try:
+            self.fs, self.root = fsspec.url_to_fs(self.out)
+        except ValueError as error:
+            raise ValueError(f"--out {self.title!r}: {error}") from error
         self.root = self.root.rstrip("/") or self.root
         protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else (
             set(self.fs.protocol)
@@ -72,6 +100,42 @@ class Store:
         """The folder, without passwords."""
         return hidden(self.out)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While it lasts, no other process on this machine gets in here.
+
+        Raises
+        ------
+        SweepError
+            If another one is at work, or the folder holds something else.
+        """
+        self.fs.invalidate_cache()  # of listings that this process made before
+        if self.header() is None:
+            there = self.fs.ls(self.root, detail=False) if self._exists() else []
+            if [one for one in there if not one.endswith("/" + _LOCK)]:
+                raise SweepError(
+                    f"{self.title!r} holds files that are no sweep; name a new folder"
+                )
+        lock = None
+        if self.is_local:
+            with suppress(ImportError):  # Windows
+                lock = import_module("fcntl")
+        if lock is None:
+            yield
+            return
+        os.makedirs(self.root, exist_ok=True)
+        with open(f"{self.root}/{_LOCK}", "ab") as file:
+            try:
+                lock.flock(file, lock.LOCK_EX | lock.LOCK_NB)
+            except BlockingIOError:
+                raise SweepError(
+                    f"another sweep is writing to {self.title!r}; wait for it, or "
+                    "name another --out"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+
     def begin(self, header: dict[str, Any], *, resume: bool) -> None:
         """Write `plan.json`, or on `resume` see that it is of the same plan.
 
@@ -82,18 +146,15 @@ class Store:
         """
         known = self.header()
         if known is None:
-            if self.fs.exists(self.root) and self.fs.ls(self.root):
-                raise SweepError(
-                    f"{self.title!r} holds files that are no sweep; name a new folder"
-                )
             text = json.dumps(header, indent=2, sort_keys=True) + "\n"
             self._write("plan.json", text.encode())
+            known = self.header() or {}  # another machine's, if that was later
         elif not resume:
             raise SweepError(
                 f"{self.title!r} holds a sweep already; --resume goes on with it, or "
                 "name another --out"
             )
-        elif known["hash"] != header["hash"]:
+        if known.get("hash") != header["hash"]:
             differing = sorted(
                 key for key, value in header["plan"].items()
                 if known.get("plan", {}).get(key) != value
@@ -134,14 +195,52 @@ class Store:
             )
         return dict(known)
 
-    def done(self) -> set[str]:
-        """Ids of the units whose two tables are there."""
-        found = []
-        for table in TABLES:
-            files = self.fs.find(f"{self.root}/{table}")
-            found.append({Path(file).stem for file in files
-                          if file.endswith(".parquet")})  # fmt: skip
-        return found[0] & found[1]
+    def known(self, units: Sequence[tuple[str, Unit]], plan_hash: str) -> Known:
+        """What is there of these units; one with a damaged file is not done.
+
+        Parameters
+        ----------
+        units : sequence of (str, Unit)
+            With their ids.
+        plan_hash : str
+
+        Raises
+        ------
+        SweepError
+            If a file is of another plan.
+        """
+        found = Known()
+        samples = {PurePosixPath(file).stem for file in self.files("samples")}
+        results = {PurePosixPath(file).stem: file for file in self.files("results")}
+        there = [(one, unit) for one, unit in units if one in results.keys() & samples]
+        for start in range(0, len(there), _AT_ONCE):
+            some = there[start : start + _AT_ONCE]
+            paths = [results[one] for one, _ in some]
+            contents = self.fs.cat_ranges(paths, None, None, on_error="raise")
+            for (one, unit), content in zip(some, contents, strict=True):
+                try:
+                    table, told = self._unpack(results[one], content)
+                except SweepError:
+                    continue
+                if told["plan"] != plan_hash:
+                    raise SweepError(f"{results[one]} is of a sweep of another plan")
+                found.done.add(one)
+                found.cost = found.cost.plus(spent(table))
+                for role, model in (
+                    ("policy", unit.policy),
+                    ("verifier", unit.verifier),
+                ):
+                    mark = str(told[role]["fingerprint"])
+                    found.fingerprints.setdefault(f"{role}/{model.name}", mark)
+        return found
+
+    def tidy(self) -> None:
+        """Remove what a killed process had not finished writing."""
+        if self.is_local:
+            for file in self.fs.find(self.root):
+                if _is_part(PurePosixPath(file).name):
+                    with suppress(OSError):
+                        os.unlink(file)
 
     def files(self, table: str) -> list[str]:
         """All files of a table, in the order of their names."""
@@ -151,7 +250,7 @@ class Store:
     def put(self, unit: Unit, made: Made, plan_hash: str) -> None:
         """Write a unit's two tables."""
         for table in TABLES:
-            data = _parquet(table, getattr(made, table), about(unit, made, plan_hash))
+            data = packed(table, getattr(made, table), about(unit, made, plan_hash))
             self._write(f"{table}/{unit.folder}/{unit.id}.parquet", data)
 
     def read(self, file: str) -> tuple[Any, dict[str, Any]]:
@@ -162,33 +261,19 @@ class Store:
         SweepError
             If it is damaged, or no sweep's.
         """
+        return self._unpack(file, self.fs.cat_file(file))
+
+    def _unpack(self, file: str, data: bytes) -> tuple[Any, dict[str, Any]]:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(io.BytesIO(self.fs.cat_file(file)))
-            return table, json.loads(table.schema.metadata[b"tts_lab"])
-        except (pa.ArrowException, ValueError, KeyError, TypeError,
+            return unpacked(data)
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError,
                 RecursionError) as error:  # fmt: skip
             raise SweepError(f"{file} is damaged ({error!r:.200})") from error
 
-    def fingerprints(self, units: list[Unit]) -> dict[str, str]:
-        """Of each model that one of these finished units used."""
-        found: dict[str, str] = {}
-        for unit in units:
-            names = (f"policy/{unit.policy.name}", f"verifier/{unit.verifier.name}")
-            if all(name in found for name in names):
-                continue
-            path = f"{self.root}/results/{unit.folder}/{unit.id}.parquet"
-            _, told = self.read(path)
-            for name, role in zip(names, ("policy", "verifier"), strict=True):
-                found.setdefault(name, str(told[role]["fingerprint"]))
-        return found
-
-    def rows(self, table: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Every file's table and metadata, in the order of their names."""
-        for file in self.files(table):
-            yield self.read(file)
+    def _exists(self) -> bool:
+        return bool(self.fs.exists(self.root))
 
     def _write(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{name}"
@@ -211,47 +296,5 @@ class Store:
             raise
 
 
-def about(unit: Unit, made: Made, plan_hash: str) -> dict[str, Any]:
-    """A file's provenance; nothing in it depends on where or when."""
-    return {
-        "schema": SCHEMA,
-        "tts_lab": __version__,
-        "plan": plan_hash,
-        "unit": unit.id,
-        "policy": unit.policy.public() | {"fingerprint": made.fingerprints["policy"]},
-        "verifier": unit.verifier.public()
-        | {"fingerprint": made.fingerprints["verifier"]},
-        "strategy": unit.strategy,
-        "budget": unit.budget,
-        "seed": unit.seed,
-        "rule": unit.rule,
-        "temperature": unit.temperature,
-        "max_tokens": unit.max_tokens,
-    }
-
-
-def _parquet(table: str, columns: Columns, told: dict[str, Any]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {
-        "samples": {
-            "problem": pa.int64(), "key": pa.binary(), "row": pa.int64(),
-            "prefix": pa.string(), "text": pa.string(), "tokens": pa.int32(),
-            "finished": pa.bool_(), "logprob": pa.float32(), "score": pa.float64(),
-            "right": pa.bool_(),
-        },
-        "results": {
-            "problem": pa.int64(), "domain": pa.string(), "level": pa.int64(),
-            "prompt": pa.string(), "answer": pa.string(), "right": pa.bool_(),
-            "covered": pa.bool_(), "passed": pa.float64(), "samples": pa.int64(),
-            "prompt_tokens": pa.int64(), "generated_tokens": pa.int64(),
-            "verifier_tokens": pa.int64(), "flops": pa.float64(),
-            "seconds": pa.float64(),
-        },
-    }  # fmt: skip
-    metadata = {"tts_lab": json.dumps(told, sort_keys=True)}
-    schema = pa.schema(list(types[table].items()), metadata)
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=schema), sink, compression="zstd")
-    return sink.getvalue()
+def _is_part(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".part")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -33,6 +34,8 @@ class Unit:
     first : int
         Number, among the plan's problems, of the first of the chunk.
     problems : tuple of Problem
+    content : str
+        A hash of the problems.
     """
 
     policy: Model
@@ -45,14 +48,15 @@ class Unit:
     max_tokens: int | None
     first: int
     problems: tuple[Problem, ...]
+    content: str
 
     @property
     def id(self) -> str:
         """Such as 000025-1f0c93a2b4d5e6f7: the first problem's number, and a hash."""
         content = [
-            self.policy.public(), self.verifier.public(), self.strategy, self.budget,
+            _public(self.policy), _public(self.verifier), self.strategy, self.budget,
             self.seed, self.rule, self.temperature, self.max_tokens, self.first,
-            [_content(problem) for problem in self.problems],
+            self.content,
         ]  # fmt: skip
         return f"{self.first:06d}-{_hash(content, 8)}"
 
@@ -103,16 +107,18 @@ def units(plan: Plan, problems: Sequence[Problem]) -> list[Unit]:
 
 def _every(plan: Plan, problems: Sequence[Problem]) -> Iterator[Unit]:
     starts = range(0, len(problems), plan.chunk)
-    parts = [(a, tuple(problems[a : a + plan.chunk])) for a in starts]
+    chunks = [(a, tuple(problems[a : a + plan.chunk])) for a in starts]
+    parts = [(a, some, _hash([_content(one) for one in some], 16))
+             for a, some in chunks]  # fmt: skip
     for policy in plan.policies:
         for verifier in plan.verifiers:
             for strategy in plan.strategies:
                 for budget in plan.budgets:
                     for seed in plan.seeds:
-                        for first, some in parts:
+                        for first, some, content in parts:
                             yield Unit(
                                 policy, verifier, strategy, budget, seed, plan.rule,
-                                plan.temperature, plan.max_tokens, first, some,
+                                plan.temperature, plan.max_tokens, first, some, content,
                             )  # fmt: skip
 
 
@@ -146,6 +152,11 @@ def with_delimiter(problem: Problem, delimiter: str) -> Problem:
     return (
         replace(problem, delimiter=delimiter) if problem.domain == "text" else problem
     )
+
+
+@cache
+def _public(model: Model) -> dict[str, str]:
+    return model.public()
 
 
 def _content(problem: Problem) -> list[Any]:

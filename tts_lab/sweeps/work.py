@@ -11,11 +11,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Event as Flag
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from tts_lab.bank import Bank
 from tts_lab.compare import WAYS, judged, started
-from tts_lab.ledger import Ledger
 from tts_lab.models import close, hidden, open_policy, open_verifier
 from tts_lab.problems import domain
 from tts_lab.proposers import Proposer
@@ -30,16 +29,27 @@ from tts_lab.verifiers import Verifier
 Columns = dict[str, list[Any]]
 
 
-class Cost(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cost:
     """What was spent, in the ledger's terms; FLOPs are 2N a token, 0 if N is unknown.
 
     >>> Cost(1, 2, 3.0).plus(Cost(1, 1, 1.0))
     Cost(samples=2, tokens=3, flops=4.0)
     """
 
+    #: of the results, that it is summed from
+    COLUMNS: ClassVar = ["samples", "generated_tokens", "verifier_tokens", "flops"]
+
     samples: int = 0
     tokens: int = 0
     flops: float = 0.0
+
+    @classmethod
+    def of(cls, results: Columns) -> Cost:
+        """The sum over the rows of results."""
+        samples, written, read, flops = (results[name] for name in cls.COLUMNS)
+        known = (one or 0.0 for one in flops)
+        return cls(sum(samples), sum(written) + sum(read), sum(known))
 
     def plus(self, other: Cost) -> Cost:
         """The sum."""
@@ -133,12 +143,7 @@ class Worker:
         check = _Check()
         results = _results(unit, outcomes, policy, verifier, check)
         samples = _samples(unit, outcomes, tape, check)
-        spent = sum((one.ledger for one in outcomes), Ledger())
-        cost = Cost(
-            len(samples["row"]),
-            spent.generated_tokens + spent.verifier_tokens,
-            sum(flops or 0.0 for flops in results["flops"]),
-        )
+        cost = Cost.of(results)
         return Made(samples, results, marks, cost, time.perf_counter() - began)
 
     def close(self) -> None:
