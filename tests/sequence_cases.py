@@ -140,7 +140,8 @@ def _race() -> Case:
             for level in (1, 2) for rule in ("best-of-n", "majority")
         ),
         _put, lambda w: w.run_button.click(),
-        lambda w: (points(w), w.text(), w.progress.value, w.chart.value),
+        lambda w: (w.axis.set_trait("value", "samples"), points(w), w.text(),
+                   w.progress.value, w.chart.value),
         fits,
         more=(lambda w: w.axis.set_trait("value", "samples"),
               lambda w: w.axis.set_trait("value", "flops")),
@@ -156,7 +157,9 @@ def _thinking() -> Case:
     )  # fmt: skip
 
     def fits(widget: ThinkingExplorer, settings: dict[str, Any]) -> bool:
-        return _asked(settings) in widget.text() and widget.thinking is None
+        shown = widget.text()
+        begun = "attempt 1, " in shown or "tts-attempt" in widget.thought.value
+        return widget.thinking is None and (not begun or _asked(settings) in shown)
 
     def _asked(settings: dict[str, Any]) -> str:
         return f"problem {settings['number']}, temperature 1, seed {settings['seed']}"
@@ -219,7 +222,10 @@ def _allocation() -> Case:
             for bins in (2, 3, 4, 5) for charged in (False, True)
         ),
         _some, lambda w: w._changed(),
-        lambda w: (w.settings, w.bins.value, w.map.value, w.curves.value),
+        lambda w: (  # at the smallest budget: the slider stands where it was moved
+            w.controls.budget.set_trait("index", 0), w.settings, w.bins.value,
+            w.map.value, w.curves.value,
+        ),
         fits,
         more=(lambda w: w.controls.budget.set_trait("index", 1),
               lambda w: w.controls.budget.set_trait("index", 0)),
@@ -232,7 +238,8 @@ def _picker() -> Case:
         return len(names) == len(set(names))
 
     return Case(
-        ModelPicker, ("27k", "105k", "380k"),
+        ModelPicker,
+        ("27k", "105k", "380k"),
         lambda w, spec: setattr(w, "chosen", spec),
         lambda w: w.load(w.chosen),
         lambda w: (w.proposer.name, w.loaded[-1].label in w.text()),

@@ -177,9 +177,7 @@ def played(case: Case, sequences: int, *, seed: int = 0) -> dict[str, Any]:
         }
         player.widget.close()
         report["threads after"] = len(settled(before))
-        report["grown"] = {
-            name: count for name, count in grown.items() if count > 2
-        }
+        report["grown"] = {name: count for name, count in grown.items() if count > 2}
     assert not hooks.caught, hooks.caught
     return report
 

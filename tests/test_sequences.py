@@ -33,9 +33,10 @@ def with_a_run() -> set[type]:
             )
         }
         for name, value in vars(module).items():
-            if inspect.isclass(value) and value.__module__ == module.__name__:
-                if name in making or issubclass(value, Running):
-                    found.add(value)
+            if not inspect.isclass(value) or value.__module__ != module.__name__:
+                continue
+            if name in making or issubclass(value, Running):
+                found.add(value)
     return found - {Running}
 
 

@@ -262,6 +262,8 @@ class CoverageExplorer(Running):
             self.status_line.value = panels.status(status, session.tally)
             self.writing.value = session.pen.html()
             tally = session.tally
+            if not (status.active or (tally is not None and tally.n)):
+                self._clear(session)  # it measured nothing
             if tally is None:
                 return
             if self.pick.options[1:] != panels.choices(tally.problems):
@@ -283,6 +285,11 @@ class CoverageExplorer(Running):
         self.progress.value = 0.0
         self.tiles.value = panels.tiles(None, Status())
         self.texts.value = panels.no_texts()
+
+    def _clear(self, session: Session) -> None:
+        """Take what an earlier run measured off the pictures; it is kept."""
+        self.chart.value = empty(session.settings.samples)
+        self.squares.value = ""
 
     def _draw(self, *, texts: bool = False) -> None:
         """The chart, and the samples' texts when they are due."""
