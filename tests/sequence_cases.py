@@ -233,19 +233,22 @@ def _allocation() -> Case:
 
 
 def _picker() -> Case:
+    def load(widget: ModelPicker) -> None:
+        widget.loads = getattr(widget, "loads", 0) + 1
+        if widget.loads % 2:
+            widget.controls.unload.click()  # does nothing while a load goes on
+        widget.load(widget.chosen)
+
     def fits(widget: ModelPicker, settings: str) -> bool:
         names = [one.model.name for one in widget.loaded]
         return len(names) == len(set(names))
 
     return Case(
-        ModelPicker,
-        ("27k", "105k", "380k"),
-        lambda w, spec: setattr(w, "chosen", spec),
-        lambda w: w.load(w.chosen),
+        ModelPicker, ("27k", "105k", "380k"),
+        lambda w, spec: setattr(w, "chosen", spec), load,
         lambda w: (w.proposer.name, w.loaded[-1].label in w.text()),
         fits,
-        more=(lambda w: w.unload(), lambda w: w.controls.unload.click()),
-    )
+    )  # fmt: skip
 
 
 CASES: dict[type, Case] = {

@@ -63,7 +63,7 @@ class Player:
     seed: int
     widget: Any = None
     counts: Counter[str] = field(default_factory=Counter)
-    said: list[str] = field(default_factory=list)
+    most: int = 0  # threads
     _quiet: dict[int, Hashable] = field(default_factory=dict)
 
     def expected(self, number: int) -> Hashable:
@@ -108,6 +108,7 @@ class Player:
                 widget.text(), repr(widget)
             elif what == "more":
                 rng.choice(case.more)(widget)
+            self.most = max(self.most, threading.active_count())
             time.sleep(rng.choice(PAUSES))
         self._end(rng, now)
 
@@ -157,13 +158,12 @@ def played(case: Case, sequences: int, *, seed: int = 0) -> dict[str, Any]:
             player.expected(number)
         warm = max(WARM, sequences // 4)
         at_warm: Counter[str] = Counter()
-        rss_warm, most = 0.0, 0
+        rss_warm = 0.0
         for number in range(sequences):
             if number == warm:
                 settled(before)
                 at_warm, rss_warm = objects(player), rss()
             player.play(number)
-            most = max(most, len(threads()))
             assert not hooks.caught, hooks.caught
         settled(before)
         grown = objects(player) - at_warm if at_warm else Counter()
@@ -171,7 +171,7 @@ def played(case: Case, sequences: int, *, seed: int = 0) -> dict[str, Any]:
             "sequences": sequences,
             **player.counts,
             "threads before": len(before),
-            "threads at most": most,
+            "threads at most": player.most,
             "RSS warm, MB": round(rss_warm, 1),
             "RSS end, MB": round(rss(), 1),
         }
