@@ -15,12 +15,12 @@ import json
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,23 @@ from tts_lab.strategies.revision import revise
 from tts_lab.traces import Trace, Verify
 from tts_lab.verifiers import library
 from tts_lab.verifiers.exact import Exact
+from tts_lab.widgets import (
+    Adaptation,
+    AllocationExplorer,
+    CoverageExplorer,
+    StrategyLab,
+    StrategyRace,
+    ThinkingExplorer,
+)
 from tts_lab.widgets.allocation_answer import answered
 from tts_lab.widgets.allocation_settings import Settings
 from tts_lab.widgets.allocation_source import Grid
-from tts_lab.widgets.runner import Runner, Task
+from tts_lab.widgets.runner import Runner, Status, Task
 
 Work = Callable[[Task], object]
 BAR = 0.1  # seconds
+LONGEST = 5.0  # seconds of a run in which it is cancelled
+AFTER = "then to the end, ms"
 
 
 class Blocks:
@@ -160,6 +170,34 @@ def cases(folder: Path) -> Iterator[tuple[str, Work]]:
     kept.close()
 
 
+def widgets() -> Iterator[tuple[str, Any]]:
+    """Widgets with much to draw; their ends are when the last picture is out."""
+    yield "coverage explorer", CoverageExplorer(n_problems=200, samples=10_000)
+    yield "strategy lab", StrategyLab(level=4, n=256, width=16)
+    yield "strategy race", StrategyRace(n_problems=200, n=(64, 256))
+    yield "thinking explorer", ThinkingExplorer(limit=512, waits="all")
+    if find_spec("torch"):
+        yield "adaptation", Adaptation()
+    yield "allocation explorer", _Moved(AllocationExplorer())
+
+
+class _Moved:
+    """The allocation explorer, whose run is another setting."""
+
+    def __init__(self, widget: AllocationExplorer) -> None:
+        self._widget, self._turn = widget, 0
+        self.cancel, self.wait = widget.cancel, widget.wait
+
+    def run(self) -> None:
+        self._turn += 1  # never one that is known
+        self._widget._answers.clear()
+        self._widget.controls.bins.value = (2, 3, 4, 5, 6, 8, 10)[self._turn % 7]
+
+    @property
+    def status(self) -> Status:
+        return self._widget.status
+
+
 def _judged_at_once() -> Any:
     def strategy(problem: Any) -> Any:
         text = problems.domain(problem.domain).solution(problem.prompt)
@@ -191,50 +229,55 @@ def _allocate(grid: Grid, task: Task) -> object:
     return answered(settings, study, cancel=task.cancel)
 
 
-def measured(work: Work, times: int, rng: random.Random) -> dict[str, Any]:
+class Plain:
+    """A runner with one piece of work, to be used as a widget is."""
+
+    def __init__(self, work: Work) -> None:
+        self._runner, self._work = Runner(), work
+        self.cancel, self.wait = self._runner.cancel, self._runner.wait
+
+    def run(self) -> None:
+        self._runner.start(self._work)
+
+    @property
+    def status(self) -> Status:
+        return self._runner.status
+
+
+def measured(one: Any, times: int, rng: random.Random) -> dict[str, Any]:
     """Cancel it at random moments of its first seconds."""
-    runner = Runner()
-    runner.start(work)
+    one.run()
     began = time.perf_counter()
-    while runner.status.active and time.perf_counter() - began < 10:
+    while one.status.active and time.perf_counter() - began < LONGEST:
         time.sleep(0.01)
     length = time.perf_counter() - began
-    runner.cancel()
-    runner.wait()
-    if runner.status.phase == "failed":
-        raise RuntimeError(runner.status.message) from runner.status.error
-    in_block, after, begun, late = [], [], [], 0
+    one.cancel()
+    one.wait()
+    if one.status.phase == "failed":
+        raise RuntimeError(one.status.message) from one.status.error
+    in_block, after, begun = [], [], []
     for _ in range(times):
-        ended = threading.Event()
-        at: list[float] = []
-
-        def note(status: Any, at: list[float] = at, ended: Any = ended) -> None:
-            if not status.active:
-                at.append(time.perf_counter())
-                ended.set()
-
         with watching() as blocks:
-            runner.start(work, note)
-            ended.wait(rng.uniform(0.05, 0.95) * length)
+            one.run()
+            time.sleep(rng.uniform(0.05, 0.9) * length)
             cancelled = time.perf_counter()
-            runner.cancel()
-            runner.wait()
-        if runner.status.phase != "cancelled":
-            late += 1  # it had ended
-            continue
+            one.cancel()
+            one.wait()
+            ended = time.perf_counter()
+        if one.status.phase != "cancelled":
+            continue  # it was done before
         open_ = [end for start, end in blocks.seen if start <= cancelled < end]
         new = [end for start, end in blocks.seen if start > cancelled]
         last = max([cancelled, *open_, *new])
         in_block.append(last - cancelled)
-        after.append(at[0] - last)
+        after.append(ended - last)
         begun.append(len(new))
     return {
-        "whole, s": round(length, 2),
+        "run, s": round(length, 2),
         "cancelled": len(after),
         "to the block's end, ms": spread(in_block),
-        "then to the end, ms": spread(after),
+        AFTER: spread(after),
         "blocks begun after": max(begun, default=0),
-        "ended before": late,
     }
 
 
@@ -257,15 +300,15 @@ def main() -> int:
     found: dict[str, Any] = {}
     print("times are: median, 95%, most")
     with tempfile.TemporaryDirectory() as folder:
-        for name, work in cases(Path(folder)):
+        every = ((name, Plain(work)) for name, work in cases(Path(folder)))
+        for name, some in chain(every, widgets()):
             if only and not any(one in name for one in only):
                 continue
-            one = found[name] = measured(work, args.times, random.Random(name))
+            one = found[name] = measured(some, args.times, random.Random(name))
             print(f"{name:34} {one}", flush=True)
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n")
-    key = "then to the end, ms"
-    over = [n for n, one in found.items() if one[key] and one[key][1] > BAR * 1000]
+    over = [n for n, one in found.items() if one[AFTER][1:] > [BAR * 1000]]
     if over:
         print(f"over {BAR * 1000:.0f} ms: {', '.join(over)}")
     return bool(over)

@@ -208,6 +208,28 @@ def _adaptation() -> Case:
     )  # fmt: skip
 
 
+def trained() -> Case:
+    """The adaptation that trains, for where torch is: seconds differ, rows do not."""
+    from tiny_policy import tiny_policy
+
+    policy = tiny_policy()
+    options = {"epochs": 1, "permutations": 0, "size": 16}
+
+    def found(widget: Adaptation) -> Any:
+        frame = widget.frame
+        return (frame.plan, frame.losses, frame.guesses, frame.answers,
+                widget.controls.progress.value)  # fmt: skip
+
+    def fits(widget: Adaptation, settings: dict[str, Any]) -> bool:
+        return widget.frame.plan.family == settings["family"]
+
+    return Case(
+        lambda: Adaptation(policy=policy, family="echo", recorded=False, **options),
+        tuple({"family": family} for family in ("echo", "rotate", "mirror")),
+        _some, _press, found, fits,
+    )  # fmt: skip
+
+
 def _allocation() -> Case:
     def fits(widget: AllocationExplorer, settings: dict[str, Any]) -> bool:
         return widget.settings.caption() in widget.text()

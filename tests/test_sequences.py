@@ -10,12 +10,14 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from sequence_cases import CASES
-from sequences import SEQUENCES, played
+from sequence_cases import CASES, trained
+from sequences import SEQUENCES, Case, played
 
 from tts_lab import widgets
 from tts_lab.widgets import adaptation
 from tts_lab.widgets.running import Running
+
+THREADS = 16  # at a time: two of each runner, those of a load, a survey, the engine
 
 
 def with_a_run() -> set[type]:
@@ -47,10 +49,21 @@ def test_no_widget_is_missing():
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
 def test_sequences(kind, monkeypatch, artifacts: Path, capfd: pytest.CaptureFixture):
     monkeypatch.setattr(adaptation, "PAUSE", 0.002)
-    report = played(CASES[kind], SEQUENCES)
+    check(kind.__name__, CASES[kind], artifacts)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.hf
+def test_sequences_of_training(artifacts: Path, capfd: pytest.CaptureFixture):
+    check("Adaptation, trained", trained(), artifacts)
+    assert capfd.readouterr() == ("", "")
+
+
+def check(name: str, case: Case, artifacts: Path) -> None:
+    report = played(case, SEQUENCES)
     path = artifacts / "sequences.json"
     told = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(told | {kind.__name__: report}, indent=1) + "\n")
+    path.write_text(json.dumps(told | {name: report}, indent=1) + "\n")
     assert report["threads after"] == report["threads before"]
+    assert report["threads at most"] <= report["threads before"] + THREADS
     assert report["grown"] == {}
-    assert capfd.readouterr() == ("", "")

@@ -201,7 +201,7 @@ class Reader:
         first = 0
         while first < len(texts):  # in slices: the interpreter must breathe
             interrupt.check(cancel)
-            within = starts[first] + 8 * PREFILL_TOKENS
+            within = starts[first] + 2 * PREFILL_TOKENS
             last = max(first + 1, int(np.searchsorted(starts, within, "right")) - 1)
             prefill(
                 self._weights,

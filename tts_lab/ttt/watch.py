@@ -80,7 +80,9 @@ def watch(
         return cancel is not None and cancel.is_set()
 
     def guess(step: int, model: Model) -> tuple[Guess, ...]:
-        found = predict(model, problem, [IDENTITY], threads=threads)
+        found = predict(model, problem, [IDENTITY], threads=threads, cancel=cancel)
+        if cancelled():  # it may be no whole row
+            return frame.guesses
         return (*frame.guesses, Guess(step, found.seen[0][1]))
 
     frame = Frame(plan, base.model.name, base.model.parameters)
