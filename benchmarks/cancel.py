@@ -2,8 +2,8 @@
 
 A cancel at a random moment falls into a block (compiled code, a training step, a
 transaction) or between two. Measured are the time to the end of that block, the time
-from there to the status "cancelled", and how many blocks began after the cancel. The
-bar: 100 ms for the second.
+from there to the status "cancelled", what it then takes until the last picture is
+drawn, and how many blocks began after the cancel. The bar: 100 ms for the second.
 
     python benchmarks/cancel.py [--times 20] [--only reading,beam] [--json FILE]
 """
@@ -48,14 +48,11 @@ from tts_lab.widgets import (
     StrategyRace,
     ThinkingExplorer,
 )
-from tts_lab.widgets.allocation_answer import answered
-from tts_lab.widgets.allocation_settings import Settings
-from tts_lab.widgets.allocation_source import Grid
 from tts_lab.widgets.runner import Runner, Status, Task
 
 Work = Callable[[Task], object]
 BAR = 0.1  # seconds
-LONGEST = 5.0  # seconds of a run in which it is cancelled
+LONGEST = 3.0  # seconds of a run in which it is cancelled
 AFTER = "then to the end, ms"
 
 
@@ -154,8 +151,6 @@ def cases(folder: Path) -> Iterator[tuple[str, Work]]:
     run(partial(count_correct, n=500), some, proposer=policy, verifier=exact, seed=0,
         bank=kept)  # fmt: skip
     yield "bank, reading", drive(partial(count_correct, n=500), some, bank=kept)
-    grid = Grid()
-    yield "allocation", partial(_allocate, grid)
     if find_spec("torch"):
         from tts_lab.ttt.frames import Plan
         from tts_lab.ttt.watch import base, watch
@@ -171,7 +166,7 @@ def cases(folder: Path) -> Iterator[tuple[str, Work]]:
 
 
 def widgets() -> Iterator[tuple[str, Any]]:
-    """Widgets with much to draw; their ends are when the last picture is out."""
+    """Widgets with much to draw."""
     yield "coverage explorer", CoverageExplorer(n_problems=200, samples=10_000)
     yield "strategy lab", StrategyLab(level=4, n=256, width=16)
     yield "strategy race", StrategyRace(n_problems=200, n=(64, 256))
@@ -221,14 +216,6 @@ def _fresh(bank: Bank, make: Callable[[int], Work]) -> Work:
     return lambda task: make(next(seeds))(task)
 
 
-def _allocate(grid: Grid, task: Task) -> object:
-    there = grid.offer("search", "chains")
-    settings = Settings("search", "chains", "flops", "quantiles", 5,
-                        there.samples[-1], False, there.verifiers[:1], True)  # fmt: skip
-    study = grid.study(settings)
-    return answered(settings, study, cancel=task.cancel)
-
-
 class Plain:
     """A runner with one piece of work, to be used as a widget is."""
 
@@ -255,15 +242,18 @@ def measured(one: Any, times: int, rng: random.Random) -> dict[str, Any]:
     one.wait()
     if one.status.phase == "failed":
         raise RuntimeError(one.status.message) from one.status.error
-    in_block, after, begun = [], [], []
+    in_block, after, drawn, begun = [], [], [], []
     for _ in range(times):
         with watching() as blocks:
             one.run()
             time.sleep(rng.uniform(0.05, 0.9) * length)
             cancelled = time.perf_counter()
             one.cancel()
-            one.wait()
+            while one.status.active:
+                time.sleep(0.0005)
             ended = time.perf_counter()
+            one.wait()
+            shown = time.perf_counter()
         if one.status.phase != "cancelled":
             continue  # it was done before
         open_ = [end for start, end in blocks.seen if start <= cancelled < end]
@@ -271,12 +261,14 @@ def measured(one: Any, times: int, rng: random.Random) -> dict[str, Any]:
         last = max([cancelled, *open_, *new])
         in_block.append(last - cancelled)
         after.append(ended - last)
+        drawn.append(shown - ended)
         begun.append(len(new))
     return {
         "run, s": round(length, 2),
         "cancelled": len(after),
         "to the block's end, ms": spread(in_block),
         AFTER: spread(after),
+        "then the last picture, ms": spread(drawn),
         "blocks begun after": max(begun, default=0),
     }
 
