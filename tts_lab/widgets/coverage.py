@@ -219,7 +219,7 @@ class CoverageExplorer(Running):
         done = session.measured() if session else None
         if done is None:
             return f"{settings.caption()}\n{panels.status_words(self.status)}"
-        words = panels.status_words(self.status, self._tally())
+        words = panels.status_words(self.status, session.tally)
         return "\n".join([done.caption, words, *rows(done)])
 
     def figure(self) -> figures.Picture:
@@ -227,6 +227,9 @@ class CoverageExplorer(Running):
         every = self._curves()
         if not every:
             raise ValueError("nothing is measured yet: press Run, or call run()")
+        return self._figure(every)
+
+    def _figure(self, every: list[Measured]) -> figures.Picture:
         names = {one: f"{one.name}, {one.detail}" for one in every}
         budget = told(every, self.controls.budget.value)
         return figures.coverage(
@@ -237,18 +240,21 @@ class CoverageExplorer(Running):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         # the picture is for readers without a kernel
-        shown = self.figure()._repr_mimebundle_() if self._curves() else ({}, {})
+        every = self._curves()
+        shown = self._figure(every)._repr_mimebundle_() if every else ({}, {})
         bundle = super()._repr_mimebundle_(**kwargs)
         return shown[0] | bundle | {"text/plain": self.text()}, shown[1]
 
     def _tally(self) -> Tally:
-        if self._session is None or self._session.tally is None:
+        session = self._session  # another one may take its place
+        if session is None or session.tally is None:
             raise ValueError("nothing is measured yet: press Run, or call run()")
-        return self._session.tally
+        return session.tally
 
     def _curves(self) -> list[Measured]:
         """The last run's curve after those of the earlier runs that are shown."""
-        done = self._session.measured() if self._session else None
+        session = self._session
+        done = session.measured() if session else None
         if done is None:
             return []
         return self._history.before(done) if self.controls.compare.value else [done]
