@@ -224,7 +224,9 @@ def test_status_and_result_are_of_the_last_start():
 
 def test_a_cancelled_start_leaves_no_earlier_result():
     runner, gate = Runner(interval=0.01), threading.Event()
-    runner.start(lambda task: gate.wait(SECONDS))
+    begun = threading.Event()
+    runner.start(lambda task: begun.set() or gate.wait(SECONDS))
+    assert begun.wait(SECONDS)
     runner.start(lambda task: "never")
     runner.cancel()
     gate.set()
@@ -234,8 +236,9 @@ def test_a_cancelled_start_leaves_no_earlier_result():
 
 def test_many_starts_have_two_threads_and_show_the_last():
     runner, gate, shown = Runner(interval=0.01), threading.Event(), set()
-    before = threading.active_count()
-    runner.start(lambda task: gate.wait(SECONDS))
+    begun, before = threading.Event(), threading.active_count()
+    runner.start(lambda task: begun.set() or gate.wait(SECONDS))
+    assert begun.wait(SECONDS)
     for number in range(200):
         runner.start(lambda task: None, lambda status, n=number: shown.add(n))
     assert threading.active_count() <= before + 2

@@ -106,8 +106,9 @@ def test_a_run_that_never_began_shows_nothing_of_the_one_before(name: str):
     case.set(widget, case.settings[0])
     case.start(widget)
     assert widget.wait(SECONDS)
-    gate = threading.Event()
-    widget._runner.start(lambda task: gate.wait(SECONDS))
+    begun, gate = threading.Event(), threading.Event()
+    widget._runner.start(lambda task: begun.set() or gate.wait(SECONDS))
+    assert begun.wait(SECONDS)
     case.set(widget, case.settings[-1])
     case.start(widget)  # waits for its turn
     widget.cancel()

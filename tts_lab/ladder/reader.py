@@ -97,6 +97,7 @@ class Reader:
             numbers = [different[k] for k in group]
             states, starts = self._states([texts[i] for i in numbers], cancel)
             for k, i in enumerate(numbers):
+                interrupt.check(cancel)
                 results[i] = use(i, states[starts[k] : starts[k + 1]])
 
         if self.threads == 1 or len(groups) == 1:
