@@ -175,7 +175,7 @@ class Reader:
         return own_states, own_starts
 
     def _prefill(
-        self, texts: Sequence[bytes], cancel: threading.Event | None
+        self, texts: Sequence[bytes], cancel: threading.Event | None = None
     ) -> tuple[Cache, Floats, NDArray[np.int64]]:
         starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
         starts = starts.astype(np.int64)
@@ -192,7 +192,7 @@ class Reader:
         starts: NDArray[np.int64],
         known: NDArray[np.int64],
         states: Floats,
-        cancel: threading.Event | None,
+        cancel: threading.Event | None = None,
     ) -> None:
         """Fill cache and states from `known` on."""
         tokens = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64)
