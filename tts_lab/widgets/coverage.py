@@ -217,7 +217,7 @@ class CoverageExplorer(Running):
         session = self._session
         settings = session.settings if session else self.controls.settings()
         done = session.measured() if session else None
-        if done is None:
+        if session is None or done is None:
             return f"{settings.caption()}\n{panels.status_words(self.status)}"
         words = panels.status_words(self.status, session.tally)
         return "\n".join([done.caption, words, *rows(done)])
