@@ -156,6 +156,7 @@ def test_a_row_that_is_one_is_merged(merged):
         ("tokens", pa.int32(), -5), ("finished", pa.bool_(), None),
         ("finished", pa.string(), "yes"), ("logprob", pa.float32(), float("nan")),
         ("logprob", pa.float32(), None), ("logprob", pa.string(), "-1"),
+        ("raw", pa.string(), "x"), ("raw", pa.int64(), 7),
     ],
 )  # fmt: skip
 def test_a_column_that_is_none_is_refused_by_its_file(merged, name, kind, value):
@@ -164,7 +165,12 @@ def test_a_column_that_is_none_is_refused_by_its_file(merged, name, kind, value)
     assert name in str(told.value) or "NaN" in str(told.value)
 
 
-@pytest.mark.parametrize("name", ["key", "row", "text", "tokens", "finished"])
+def test_bytes_that_no_text_has_are_refused_by_their_file(merged):
+    with pytest.raises(SweepError, match=r"x\.parquet is damaged, or holds no"):
+        merged(raw=(pa.binary(), b"\xff\xff"))
+
+
+@pytest.mark.parametrize("name", ["key", "row", "text", "tokens", "finished", "raw"])
 def test_a_missing_column_is_named(merged, name):
     with pytest.raises(SweepError, match=f"it has no column {name}"):
         merged(**{name: None})

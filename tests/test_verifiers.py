@@ -106,9 +106,9 @@ def test_siblings_share_what_they_begin_with(monkeypatch):
     read = []
     original = together._read
 
-    def count(texts, cache, starts, known, states):
+    def count(texts, cache, starts, known, states, cancel):
         read.append(int(starts[-1] - known.sum()))
-        original(texts, cache, starts, known, states)
+        original(texts, cache, starts, known, states, cancel)
 
     monkeypatch.setattr(together, "_read", count)
     found = together.logprobs(texts)

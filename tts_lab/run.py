@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tts_lab.bank import Bank
 from tts_lab.bank_file import BankError
 from tts_lab.calls import Call, Slot, feed
+from tts_lab.interrupt import Interrupted, interruptible
 from tts_lab.ledger import Accounts, Ledger
 from tts_lab.proposers import Proposer, Samples
 from tts_lab.requests import checked, checked_scores, short
@@ -95,7 +96,9 @@ def run(
         Called in this thread: `Sampled` as soon as rows arrive, `Scored`, `Done`.
     cancel : threading.Event, optional
         Once set, generators are closed and the unfinished outcomes are incomplete;
-        looked at between rounds and between chunks, and passed on to the proposer.
+        looked at between strategies and between chunks, passed on to the proposer,
+        and to verifiers by `tts_lab.interrupt`: a `verify` that was broken off is
+        not in the ledger.
     bank : Bank, optional
         Rows found there are not sampled again; new rows are stored.
 
@@ -202,7 +205,13 @@ class _Driver:
         """Rounds: advance every strategy, then one propose and one verify call."""
         working = self.slots
         while not self.cancelled():
-            working = [slot for slot in working if self.advance(slot)]
+            still = []
+            for slot in working:  # what a strategy makes of its answer may take long
+                if self.cancelled():
+                    return
+                if self.advance(slot):
+                    still.append(slot)
+            working = still
             if not (working and self.propose(working) and self.verify(working)):
                 return
 
@@ -389,7 +398,11 @@ class _Driver:
         read: list[int] = []
         if traces and self.verifier is not None:
             start = perf_counter()
-            scores = checked_scores(self.verifier, traces)
+            try:
+                with interruptible(self.cancel):
+                    scores = checked_scores(self.verifier, traces)
+            except Interrupted:
+                return False
             seconds = perf_counter() - start
             read = [self.verifier.tokens(trace) for trace in traces]
             counts = [len(request.traces) for _, request in asking]

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_lab import interrupt
 from tts_lab.ladder import tokenizer
 from tts_lab.ladder.arrays import Cache, Floats
 from tts_lab.ladder.compiled import ensure
@@ -61,6 +62,8 @@ class Reader:
     ) -> list[Result]:
         """What `use(i, states)` makes of each text, in order; equal ones are read once.
 
+        Can be broken off between two blocks, see `tts_lab.interrupt`.
+
         Parameters
         ----------
         texts : sequence of bytes
@@ -88,11 +91,13 @@ class Reader:
         different = list(first.values())
         groups = self._groups([texts[i] for i in different])
         results: dict[int, Result] = {}
+        cancel = interrupt.flag()
 
         def work(group: list[int]) -> None:
             numbers = [different[k] for k in group]
-            states, starts = self._states([texts[i] for i in numbers])
+            states, starts = self._states([texts[i] for i in numbers], cancel)
             for k, i in enumerate(numbers):
+                interrupt.check(cancel)
                 results[i] = use(i, states[starts[k] : starts[k + 1]])
 
         if self.threads == 1 or len(groups) == 1:
@@ -100,8 +105,13 @@ class Reader:
                 work(group)
         else:
             with ThreadPoolExecutor(self.threads) as pool:
-                for future in [pool.submit(work, group) for group in groups]:
-                    future.result()
+                futures = [pool.submit(work, group) for group in groups]
+                try:
+                    for future in futures:
+                        future.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
         return [results[first[text]] for text in texts]
 
     def logprobs(self, texts: Sequence[bytes]) -> list[Floats]:
@@ -139,13 +149,15 @@ class Reader:
             tokens += len(texts[i])
         return groups
 
-    def _states(self, texts: Sequence[bytes]) -> tuple[Floats, NDArray[np.int64]]:
+    def _states(
+        self, texts: Sequence[bytes], cancel: threading.Event | None = None
+    ) -> tuple[Floats, NDArray[np.int64]]:
         """States of all tokens, and where each text's begin; shared lines read once."""
         parents = [_parent(text) for text in texts]
         children = Counter(parents)
         shared = [one for one, count in children.items() if count > 1 and one]
         number = {one: i for i, one in enumerate(shared)}
-        cache, states, starts = self._prefill(shared)
+        cache, states, starts = self._prefill(shared, cancel)
         own = new_cache(self.model, len(texts), max(map(len, texts)))
         own_starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
         own_states = np.empty((own_starts[-1], self.model.hidden), np.float32)
@@ -159,17 +171,18 @@ class Reader:
                 own_states[own_starts[i] : own_starts[i] + k] = states[
                     starts[j] : starts[j] + k
                 ]
-        self._read(texts, own, own_starts, known, own_states)
+        self._read(texts, own, own_starts, known, own_states, cancel)
         return own_states, own_starts
 
     def _prefill(
-        self, texts: Sequence[bytes]
+        self, texts: Sequence[bytes], cancel: threading.Event | None = None
     ) -> tuple[Cache, Floats, NDArray[np.int64]]:
         starts = np.concatenate([[0], np.cumsum([len(text) for text in texts])])
         starts = starts.astype(np.int64)
         cache = new_cache(self.model, len(texts), max(map(len, texts), default=0))
         states = np.empty((starts[-1], self.model.hidden), np.float32)
-        self._read(texts, cache, starts, np.zeros(len(texts), np.int64), states)
+        known = np.zeros(len(texts), np.int64)
+        self._read(texts, cache, starts, known, states, cancel)
         return cache, states, starts
 
     def _read(
@@ -179,6 +192,7 @@ class Reader:
         starts: NDArray[np.int64],
         known: NDArray[np.int64],
         states: Floats,
+        cancel: threading.Event | None = None,
     ) -> None:
         """Fill cache and states from `known` on."""
         tokens = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64)
@@ -187,7 +201,8 @@ class Reader:
             self._local.buffers = new_buffers(self.model, BLOCK)
         first = 0
         while first < len(texts):  # in slices: the interpreter must breathe
-            within = starts[first] + 8 * PREFILL_TOKENS
+            interrupt.check(cancel)
+            within = starts[first] + 2 * PREFILL_TOKENS
             last = max(first + 1, int(np.searchsorted(starts, within, "right")) - 1)
             prefill(
                 self._weights,

@@ -112,4 +112,4 @@ def step_states(reader: Reader, traces: Sequence[Trace]) -> list[NDArray[np.floa
         picked: NDArray[np.float32] = states[ends[i]]
         return picked
 
-    return reader.read([spans.encode(trace) for trace in traces], pick)
+    return reader.read(spans.encode_all(traces), pick)

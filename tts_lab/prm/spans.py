@@ -6,9 +6,12 @@ line feed (or end of text) behind it; its score is read at that last token.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_lab import interrupt
 from tts_lab.ladder import tokenizer
 from tts_lab.traces import Trace
 
@@ -24,6 +27,15 @@ def encode(trace: Trace) -> bytes:
     end = bytes([tokenizer.EOS]) if trace.finished else b""
     text = trace.problem.prompt + trace.text
     return bytes([tokenizer.BOS]) + tokenizer.encode(text) + end
+
+
+def encode_all(traces: Iterable[Trace]) -> list[bytes]:
+    """Each of them; can be broken off in between, see `tts_lab.interrupt`."""
+    found = []
+    for trace in traces:
+        interrupt.check()
+        found.append(encode(trace))
+    return found
 
 
 def step_ends(trace: Trace) -> NDArray[np.int64]:

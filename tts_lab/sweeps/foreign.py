@@ -79,6 +79,8 @@ def check(table: Any) -> None:
                 f"column {name} is {column.type} with {column.null_count} nulls; "
                 f"accepted is {kind} without any"
             )
+    if "raw" not in table.column_names or table["raw"].type != pa.binary():
+        raise ValueError("it has no column raw of binary")
     if len(table) and pc.any(pc.not_equal(pc.binary_length(table["key"]), 16)).as_py():
         raise ValueError("a key has another length than 16 bytes")
     for name in ("row", "tokens"):

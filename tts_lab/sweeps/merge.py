@@ -64,6 +64,7 @@ def into_bank(
         table, _ = store.read(file)
         with named(file):
             check(table)
+            exact = texts(table)
         for start in range(0, table.num_rows, _ROWS):
             some = table.slice(start, _ROWS)
             part = some.drop_columns(["prefix", "score", "right"]).to_pydict()
@@ -71,7 +72,7 @@ def into_bank(
             samples = Samples(
                 np.array([number[key] for key in part["key"]], np.int32),
                 np.array(part["row"], np.int64),
-                texts(some),
+                exact[start : start + _ROWS],
                 np.array(part["tokens"], np.int32),
                 np.array(part["finished"], np.bool_),
                 np.array(part["logprob"], np.float32),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event as Flag
 from time import perf_counter
 
 import numpy as np
@@ -54,7 +55,12 @@ class Prediction:
 
 
 def predict(
-    model: Model, problem: Problem, views: Sequence[View], *, threads: int | None = None
+    model: Model,
+    problem: Problem,
+    views: Sequence[View],
+    *,
+    threads: int | None = None,
+    cancel: Flag | None = None,
 ) -> Prediction:
     """Answer greedily from each side, turn back, vote in two stages.
 
@@ -66,6 +72,8 @@ def predict(
     views : sequence of View
         One only leaves nothing to vote on.
     threads : int, optional
+    cancel : threading.Event, optional
+        When it is set, the sides that have not been answered yet are left without.
 
     Raises
     ------
@@ -87,7 +95,7 @@ def predict(
     counts = np.zeros(len(views), np.int64)
     ensure()
     began = perf_counter()
-    for written in Engine(model, threads=threads).write(requests):
+    for written in Engine(model, threads=threads).write(requests, cancel=cancel):
         for number, tokens, count, ended in zip(
             written.request.tolist(), written.tokens, written.count, written.ended,
             strict=True,

@@ -57,7 +57,8 @@ def watch(
     base : Base
     plan : Plan
     cancel : threading.Event, optional
-        When it is set the frames end after the step that is going on.
+        When it is set the frames end after the step that is going on, or without
+        the answers that are being written.
     threads : int, optional
         Of the engine that answers.
     """
@@ -75,14 +76,20 @@ def watch(
         demonstration_loss=plan.demonstration_loss, seed=plan.number,
     )  # fmt: skip
 
+    def cancelled() -> bool:
+        return cancel is not None and cancel.is_set()
+
     def guess(step: int, model: Model) -> tuple[Guess, ...]:
-        found = predict(model, problem, [IDENTITY], threads=threads)
+        found = predict(model, problem, [IDENTITY], threads=threads, cancel=cancel)
+        if cancelled():  # it may be no whole row
+            return frame.guesses
         return (*frame.guesses, Guess(step, found.seen[0][1]))
 
     frame = Frame(plan, base.model.name, base.model.parameters)
     yield frame
-    frame = replace(frame, guesses=guess(0, base.model))
-    yield frame
+    if not cancelled():
+        frame = replace(frame, guesses=guess(0, base.model))
+        yield frame
     adapter = base.adapter(recipe, seed=plan.number)
     training = base.steps(
         examples, recipe, seed=plan.number, cancel=cancel, start=adapter
@@ -100,14 +107,19 @@ def watch(
             read=(*frame.read, step.tokens),
             training_seconds=frame.training_seconds + perf_counter() - began,
         )
-        if step.number % plan.every == 0 or step.number == step.of:
+        asked = step.number % plan.every == 0 or step.number == step.of
+        if asked and not cancelled():
             now = merged(base.model, adapter)
             frame = replace(frame, guesses=guess(step.number, now))
         yield frame
-    if not adapted.complete or (cancel is not None and cancel.is_set()):
+    if not adapted.complete or cancelled():
         return
     began = perf_counter()
-    found = predict(adapted.model, problem, plan.sides(), threads=threads)
+    found = predict(
+        adapted.model, problem, plan.sides(), threads=threads, cancel=cancel
+    )
+    if cancelled():
+        return
     yield replace(
         frame,
         answers=tuple(row for _, row in found.seen),

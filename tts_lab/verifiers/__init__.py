@@ -15,7 +15,10 @@ class Verifier(Protocol):
     def name(self) -> str: ...
 
     def verify(self, traces: Sequence[Trace]) -> list[float]:
-        """One score per trace, higher is better; a probability where it is one."""
+        """One score per trace, higher is better; a probability where it is one.
+
+        What takes long should call `tts_lab.interrupt.check` now and then.
+        """
 
     def tokens(self, trace: Trace) -> int:
         """Tokens the verifier's own model reads for this trace; 0 when it has none."""

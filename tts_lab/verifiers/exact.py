@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tts_lab import problems
+from tts_lab import interrupt, problems
 from tts_lab.traces import Trace
 
 
@@ -21,13 +21,14 @@ class Exact:
 
     def verify(self, traces: Sequence[Trace]) -> list[float]:
         """One score per trace: 1.0 right, 0.0 wrong or cut off."""
-        return [
-            float(
-                t.finished
-                and problems.domain(t.problem.domain).check(t.problem, t.text)
+        scores = []
+        for t in traces:
+            interrupt.check()
+            right = t.finished and problems.domain(t.problem.domain).check(
+                t.problem, t.text
             )
-            for t in traces
-        ]
+            scores.append(float(right))
+        return scores
 
     def tokens(self, trace: Trace) -> int:
         """Nothing: a checker is no model."""

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tts_lab import ladder
+from tts_lab import interrupt, ladder
 from tts_lab.ladder import model_folder
 from tts_lab.ladder.reader import Reader
 from tts_lab.prm import spans
@@ -23,8 +23,9 @@ Steps = list[NDArray[np.float64]]
 def _step_logprobs(reader: Reader, traces: Sequence[Trace]) -> Steps:
     """Log-probability (nats) of each step given all before it."""
     found: Steps = []
-    read = reader.logprobs([spans.encode(trace) for trace in traces])
+    read = reader.logprobs(spans.encode_all(traces))
     for trace, logprobs in zip(traces, read, strict=True):
+        interrupt.check()
         # entry k is token k + 1: the trace's first is entry len(prompt)
         begins = np.array([len(trace.problem.prompt), *spans.step_ends(trace)])
         sums = np.concatenate([[0.0], logprobs.astype(np.float64).cumsum()])

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tts_lab import interrupt
 from tts_lab.proposers import checkpoints
 from tts_lab.verifiers.prm_families import Family
 from tts_lab.verifiers.prm_folder import EMBEDDING, HEADS
@@ -92,6 +93,7 @@ class TorchBackend:
         # long with long, so that little is padding
         order = sorted(range(len(readings)), key=lambda i: -len(readings[i].ids))
         while order:
+            interrupt.check()
             some = order[: self.batch]
             try:
                 read = self._read([readings[i] for i in some])

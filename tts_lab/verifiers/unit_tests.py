@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tts_lab import interrupt
 from tts_lab.problems import programs
 from tts_lab.traces import Trace
 
@@ -53,6 +54,7 @@ class UnitTests:
         return 0
 
     def _score(self, trace: Trace) -> float:
+        interrupt.check()
         if trace.problem.domain != programs.NAME:
             raise ValueError(
                 f"{trace.problem.id!r} has no unit tests; domain 'programs' has"

@@ -141,7 +141,8 @@ class Adaptation(Running):
 
     def text(self) -> str:
         """Settings, status, costs and pictures in words."""
-        frame, plan = self.frame, self.frame.plan
+        frame = self.frame  # another one may take its place
+        plan = frame.plan
         recorded = self._recorded is not None
         lines = [
             plan.caption(),

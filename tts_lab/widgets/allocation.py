@@ -33,6 +33,8 @@ from tts_lab.widgets.runner import Runner, Status, Task
 from tts_lab.widgets.running import Running
 from tts_lab.widgets.sheet import sheet
 
+KEPT = 32  # answers that need not be computed again
+
 
 class AllocationExplorer(Running):
     """Drag a budget and see, bin by bin, which strategy wins and what it saves.
@@ -228,6 +230,8 @@ class AllocationExplorer(Running):
         answer = answered(settings, study, seed=self._seed, cancel=cancel)
         if cancel is None or not cancel.is_set():
             self._answers[settings] = answer
+            while len(self._answers) > KEPT:
+                del self._answers[next(iter(self._answers))]
         return answer
 
     def _changed(self) -> None:
@@ -235,20 +239,21 @@ class AllocationExplorer(Running):
         with self._drawing:
             settings = self._wanted = self.controls.settings()
         known = self._answers.get(settings)
+        found: list[Answer] = []
 
-        def work(task: Task) -> Answer:
+        def work(task: Task) -> None:
             task.say("choosing anew")
-            return known or self._compute(settings, task)
+            found.append(known or self._compute(settings, task))
 
-        self._runner.start(work, lambda state: self._show(settings, state))
+        self._runner.start(work, lambda state: self._show(settings, found, state))
 
-    def _show(self, settings: Settings, state: Status) -> None:
+    def _show(self, settings: Settings, found: list[Answer], state: Status) -> None:
         """In the runner's thread: the status, and at the end the answer."""
         with self._drawing:
             if settings != self._wanted:
                 return
             if state.phase == "done":
-                self._answer = self._answers[settings]
+                [self._answer] = found
                 self.controls.take(self._answer)
                 self._draw()
             else:

@@ -151,7 +151,7 @@ def answered(
     seed : int
         Of the folds and the bootstrap.
     cancel : threading.Event, optional
-        Looked at between budgets; what is there by then is returned.
+        Looked at between budgets and baselines; what is there by then is returned.
 
     Raises
     ------
@@ -173,10 +173,11 @@ def answered(
                     resamples=RESAMPLES,
                 )  # fmt: skip
         ours[kind] = tuple(found)
-    base = {
-        name: tuple(best_of(own, _costs(own), seed=seed, resamples=RESAMPLES))
-        for name, own in study.baselines.items()
-    }
+    base = {}
+    for name, own in study.baselines.items():
+        if cancel is not None and cancel.is_set():
+            break
+        base[name] = tuple(best_of(own, _costs(own), seed=seed, resamples=RESAMPLES))
     return Answer(settings, study, budgets, ours, base)
 
 

@@ -7,6 +7,7 @@ choice is disabled. Not covered: what a setting changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import local
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,6 +15,7 @@ import ipywidgets as widgets
 from tts_lab.figures.budget import BUDGETS
 from tts_lab.widgets.allocation_answer import Answer, nearest
 from tts_lab.widgets.allocation_settings import Settings, Source
+from tts_lab.widgets.closing import close_each
 from tts_lab.widgets.parts import dropdown, offer, slider
 
 _WORDS = {
@@ -43,7 +45,7 @@ class AllocationControls:
         s = settings
         self._source = source
         there = source.offer(s.family, s.domain)
-        self._quiet = False
+        self._here = local()
         self.family = dropdown(
             "Options", there.families, s.family, "Searches, or mixes of revisions"
         )
@@ -153,6 +155,18 @@ class AllocationControls:
         finally:
             self._quiet = False
 
+    @property
+    def _quiet(self) -> bool:
+        """Whether this thread moves the controls, and not who uses them.
+
+        The runner's thread offers other budgets while somebody may move a control.
+        """
+        return getattr(self._here, "quiet", False)
+
+    @_quiet.setter
+    def _quiet(self, value: bool) -> None:
+        self._here.quiet = value
+
     def _told(self, handler: Callable[[], None]) -> Callable[[Any], None]:
         def told(_: Any) -> None:
             self._enable()
@@ -188,7 +202,8 @@ class AllocationControls:
         for box in boxes:
             box.disabled = len(boxes) == 1
             box.observe(self._verifier, "value")
-        self.verifiers.children = boxes
+        before, self.verifiers.children = self.verifiers.children, boxes
+        close_each(before)
 
     def _verifier(self, _: Any) -> None:
         if not self._quiet:

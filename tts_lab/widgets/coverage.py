@@ -217,9 +217,9 @@ class CoverageExplorer(Running):
         session = self._session
         settings = session.settings if session else self.controls.settings()
         done = session.measured() if session else None
-        if done is None:
+        if session is None or done is None:
             return f"{settings.caption()}\n{panels.status_words(self.status)}"
-        words = panels.status_words(self.status, self._tally())
+        words = panels.status_words(self.status, session.tally)
         return "\n".join([done.caption, words, *rows(done)])
 
     def figure(self) -> figures.Picture:
@@ -227,6 +227,9 @@ class CoverageExplorer(Running):
         every = self._curves()
         if not every:
             raise ValueError("nothing is measured yet: press Run, or call run()")
+        return self._figure(every)
+
+    def _figure(self, every: list[Measured]) -> figures.Picture:
         names = {one: f"{one.name}, {one.detail}" for one in every}
         budget = told(every, self.controls.budget.value)
         return figures.coverage(
@@ -237,18 +240,21 @@ class CoverageExplorer(Running):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         # the picture is for readers without a kernel
-        shown = self.figure()._repr_mimebundle_() if self._curves() else ({}, {})
+        every = self._curves()
+        shown = self._figure(every)._repr_mimebundle_() if every else ({}, {})
         bundle = super()._repr_mimebundle_(**kwargs)
         return shown[0] | bundle | {"text/plain": self.text()}, shown[1]
 
     def _tally(self) -> Tally:
-        if self._session is None or self._session.tally is None:
+        session = self._session  # another one may take its place
+        if session is None or session.tally is None:
             raise ValueError("nothing is measured yet: press Run, or call run()")
-        return self._session.tally
+        return session.tally
 
     def _curves(self) -> list[Measured]:
         """The last run's curve after those of the earlier runs that are shown."""
-        done = self._session.measured() if self._session else None
+        session = self._session
+        done = session.measured() if session else None
         if done is None:
             return []
         return self._history.before(done) if self.controls.compare.value else [done]
@@ -262,6 +268,8 @@ class CoverageExplorer(Running):
             self.status_line.value = panels.status(status, session.tally)
             self.writing.value = session.pen.html()
             tally = session.tally
+            if not (status.active or (tally is not None and tally.n)):
+                self._clear(session)  # it measured nothing
             if tally is None:
                 return
             if self.pick.options[1:] != panels.choices(tally.problems):
@@ -283,6 +291,11 @@ class CoverageExplorer(Running):
         self.progress.value = 0.0
         self.tiles.value = panels.tiles(None, Status())
         self.texts.value = panels.no_texts()
+
+    def _clear(self, session: Session) -> None:
+        """Take what an earlier run measured off the pictures; it is kept."""
+        self.chart.value = empty(session.settings.samples)
+        self.squares.value = ""
 
     def _draw(self, *, texts: bool = False) -> None:
         """The chart, and the samples' texts when they are due."""

@@ -19,6 +19,7 @@ from tts_lab.figures.budget import plain
 from tts_lab.figures.exchange_words import SCALES, Scale
 from tts_lab.grid import matched
 from tts_lab.widgets import exchange_chart
+from tts_lab.widgets.closing import close_all
 from tts_lab.widgets.exchange_controls import ExchangeControls
 from tts_lab.widgets.exchange_settings import (
     OVERLAYS,
@@ -159,6 +160,10 @@ class ExchangeExplorer(widgets.VBox):  # type: ignore[misc]
         return figures.matched_budgets(
             result.curves, result.found, names=result.settings.names
         )
+
+    def close(self) -> None:
+        """Take the widget and all that is in it away."""
+        close_all(self, super().close)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.settings.caption()}>"

@@ -97,7 +97,8 @@ class StrategyLab(Running):
             picker=picker,
             on_unload=self._stop,
         )
-        self._play: Play | None = None
+        self._play: Play | None = None  # what is shown
+        self._started: Play | None = None  # last, though it may wait for its turn
         self._drawing = RLock()
         self._drawn = -1
         self.status_line = widgets.HTML(panels.status(Status(), None))
@@ -126,19 +127,25 @@ class StrategyLab(Running):
 
     def run(self) -> None:
         """Run to the end; a search that waits for Step goes on."""
-        play = self._play
-        if self.status.active and play and play.gate and play.gate.waiting:
+        play = self._going_on()
+        if play is not None and play.gate.waiting:
             play.gate.open()
         else:
             self._start(stepping=False)
 
     def step(self) -> None:
         """Let the search make its next request; the first one starts it."""
-        play = self._play
-        if self.status.active and play and play.gate:
+        play = self._going_on()
+        if play is not None:
             play.gate.step()
         else:
             self._start(stepping=True)
+
+    def cancel(self) -> None:
+        """Stop; the tree stays."""
+        if self._started is not None:  # it may not have begun
+            self._started.gate.cancel.set()
+        super().cancel()
 
     @property
     def picker(self) -> ModelPicker:
@@ -202,15 +209,24 @@ class StrategyLab(Running):
             raise ValueError("nothing has run yet: press Run, or call run()")
         return self._play
 
+    def _going_on(self) -> Play | None:
+        """The run that was started last, if it has neither ended nor been cancelled."""
+        play = self._started
+        if play is None or play.gate.cancel.is_set() or not self.status.active:
+            return None
+        return play
+
     def _start(self, *, stepping: bool) -> None:
         settings = self.controls.settings()
-        play = Play(settings, SearchTree(settings.problem()))
-        self._runner.start(
-            partial(self._work, play, stepping), partial(self._show, play)
-        )
+        play = Play(settings, SearchTree(settings.problem()), Gate(stepping=stepping))
+        if stepping:
+            play.gate.step()
+        self._started = play
+        self._runner.start(partial(self._work, play), partial(self._show, play))
 
-    def _work(self, play: Play, stepping: bool, task: Task) -> None:
+    def _work(self, play: Play, task: Task) -> None:
         settings = play.settings
+        play.gate.cancel = task.cancel
         ensure(task.say)
         task.say(f"loading {settings.policy} and {settings.verifier}")
         proposer = self._model("policy", settings.policy)
@@ -220,9 +236,6 @@ class StrategyLab(Running):
         play.policy_size, play.verifier_size = (
             proposer.size, getattr(verifier, "size", None),
         )  # fmt: skip
-        play.gate = Gate(task.cancel, stepping=stepping)
-        if stepping:
-            play.gate.step()
         task.say(f"{settings.strategy} on {play.tree.root.step}")
 
         def on_event(event: Event) -> None:
@@ -262,8 +275,7 @@ class StrategyLab(Running):
         with self._drawing:
             fresh = play is not self._play
             self._play = play
-            gate = play.gate
-            waiting = status.active and gate is not None and gate.waiting
+            waiting = status.active and play.gate.waiting
             self.controls.running(status.active, waiting=waiting)
             self.writing.value = play.pen.html()
             size = play.tree.samples

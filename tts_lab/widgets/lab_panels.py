@@ -22,8 +22,7 @@ def status_words(status: Status, play: Play | None) -> str:
     if status.phase == "idle":
         return "Ready. Press Run, or Step to go request by request."
     if status.phase == "running":
-        gate = play.gate if play else None
-        if gate is not None and gate.waiting:
+        if play is not None and play.gate.waiting:
             return "Waiting: press Step for the next request, Run for the rest."
         return f"{status.message or 'starting'} …"
     if status.phase == "stopping":

@@ -21,7 +21,7 @@ from tts_lab.widgets.writing import Pen
 
 @dataclass
 class Play:
-    """One run: its settings, its tree, and how it ended.
+    """One run: its settings, its tree, its gate, and how it ended.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Play:
 
     settings: Settings
     tree: SearchTree
-    gate: Gate | None = None
+    gate: Gate
     outcome: Outcome | None = None
     choice: select.Choice | None = None
     right: bool | None = None

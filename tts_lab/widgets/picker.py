@@ -58,12 +58,13 @@ class ModelPicker(Running):
 
     def __init__(self, role: Role = "policy") -> None:
         self._runner, self._looker = Runner(), Runner()
+        self._drawing = RLock()
         self._held: list[Loaded] = []
+        self._closed = False
         if role not in ("policy", "verifier"):
             raise ValueError(f"role={role!r}; accepted are 'policy' and 'verifier'")
         self.role: Role = role
         self.here: list[Found] | None = None
-        self._drawing = RLock()
         self._on_loaded: list[Callable[[Loaded], object]] = []
         self._on_unload: list[Callable[[Loaded], object]] = []
         self.controls = PickerControls(role, families() if role == "verifier" else ())
@@ -174,7 +175,10 @@ class ModelPicker(Running):
 
     def close(self) -> None:
         """Stop, close every model, and take the widget away."""
+        self._closed = True
         self._looker.cancel()
+        with self._drawing:  # a model that is opened now is not held any more
+            self._runner.cancel()
         super().close()
         while self._held:
             self._release(self._held.pop())
@@ -209,12 +213,14 @@ class ModelPicker(Running):
             if task.cancel.is_set():  # what a load says when it is interrupted
                 return
             raise
-        if task.cancel.is_set():
+        with self._drawing:
+            kept = not task.cancel.is_set()  # `close` cancels with this lock
+            again = [one for one in self._held if kept and one.label == made.label]
+            if kept:
+                self._held = [one for one in self._held if one not in again] + [made]
+        if not kept:
             models.close(made.model)
             return
-        again = [one for one in self._held if one.label == made.label]
-        with self._drawing:
-            self._held = [one for one in self._held if one not in again] + [made]
         for one in again:
             self._release(one)
         for callback in self._on_loaded:
@@ -256,6 +262,8 @@ class ModelPicker(Running):
 
     def _look(self) -> None:
         """Look at this machine and at what the chosen model needs, in a thread."""
+        if self._closed:
+            return
         choice = self.controls.choice()
         self._looker.start(partial(self._survey, choice))
 

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from tts_lab import ladder, problems
 from tts_lab.ladder.compiled import ensure
 from tts_lab.proposers import Proposer
-from tts_lab.race import Point, race
+from tts_lab.race import Point, Rule, race
 from tts_lab.traces import Problem, Strategy
 from tts_lab.verifiers import Verifier, library
 from tts_lab.widgets import race_chart
@@ -164,10 +164,12 @@ class StrategyRace(Running):
         some = problems.evaluation_set(
             self.domain.value, self.level.value, self.n_problems.value
         )
+        names = self.policy.value, self.verifier.value
         points: list[Point] = []
-        self.points = points
+        with self._drawing:
+            self.points = points
         self._runner.start(
-            partial(self._work, points, chosen, some),
+            partial(self._work, points, chosen, some, names, self.rule.value),
             partial(self._show, points, len(chosen) * len(self._n) * len(some)),
         )
 
@@ -210,14 +212,19 @@ class StrategyRace(Running):
             )
 
     def _work(
-        self, points: list[Point], chosen: list[str], some: list[Problem], task: Task
+        self,
+        points: list[Point],
+        chosen: list[str],
+        some: list[Problem],
+        names: tuple[str, str],
+        rule: Rule,
+        task: Task,
     ) -> None:
         ensure(task.say)
-        task.say(f"loading {self.policy.value} and {self.verifier.value}")
-        proposer = self.policies.get(self.policy.value) or self._proposer
-        proposer = proposer or ladder.load(self.policy.value)
-        verifier = self.verifiers.get(self.verifier.value) or self._scorer
-        verifier = verifier or library.load(self.verifier.value)
+        policy, scorer = names
+        task.say(f"loading {policy} and {scorer}")
+        proposer = self.policies.get(policy) or self._proposer or ladder.load(policy)
+        verifier = self.verifiers.get(scorer) or self._scorer or library.load(scorer)
 
         def on_point(point: Point) -> None:
             task.say(f"{point.strategy}, n {point.n}")
@@ -231,7 +238,7 @@ class StrategyRace(Running):
                 proposer=proposer,
                 verifier=verifier,
                 n=self._n,
-                rule=self.rule.value,
+                rule=rule,
                 seed=self._seed,
                 on_point=on_point,
                 cancel=task.cancel,
@@ -258,6 +265,10 @@ class StrategyRace(Running):
             self._draw()
 
     def _draw(self) -> None:
+        with self._drawing:
+            self._draw_points()
+
+    def _draw_points(self) -> None:
         chosen = list(dict.fromkeys(point.strategy for point in self.points))
         cost, note = self.axis.value, ""
         if cost == "flops" and any(not p.policy_size.parameters for p in self.points):

@@ -1,8 +1,10 @@
 """The runner: long work in a thread, while a widget shows how it goes.
 
 Promises: updates come about ten times a second, and the last one always; a second
-start cancels the first and waits for it; whatever goes wrong, also in showing it, ends
-in the status with a hint and is never printed; nothing here needs a front end.
+start cancels the first and waits for it; status and result are of the last start alone,
+from the moment it returns; there are two threads at most, and none after the end;
+whatever goes wrong, also in showing it, ends in the status with a hint and is never
+printed; nothing here needs a front end.
 
 Not covered: what the work is, and what is shown. Work that never looks at its cancel
 flag cannot be stopped, and a start after it waits as long as it lasts.
@@ -65,6 +67,9 @@ class Task:
         self.message = message.strip()
 
 
+_Run = tuple[Task, Callable[[Task], Any], Callable[[Status], object]]
+
+
 class Runner:
     """Runs one piece of work at a time in a daemon thread.
 
@@ -76,8 +81,10 @@ class Runner:
     Attributes
     ----------
     status : Status
+        Of the last start; "running" also while it waits for the run before.
     result : object
-        What the last run that was not cancelled before its work returned.
+        What the work of the last start returned; None until then, and when it was
+        cancelled before it began.
 
     Examples
     --------
@@ -96,7 +103,9 @@ class Runner:
         self.result: Any = None
         self._lock = Lock()
         self._task: Task | None = None
+        self._next: _Run | None = None  # started, not begun
         self._thread: Thread | None = None
+        self._following = False  # whether that thread will look for another run
 
     def start(
         self,
@@ -113,21 +122,21 @@ class Runner:
         on_update : callable
             Called with the status in another thread, never twice at a time, also not
             with that of the run before. If it raises, the run is cancelled and
-            fails with that error.
+            fails with that error. A run that another start replaces before it has
+            begun is never shown.
         """
+        task = Task()
         with self._lock:
             if self._task is not None:
                 self._task.cancel.set()
-            self._task, before = Task(), self._thread
-            if before is None or not before.is_alive():
-                self.status = Status("running")
-            self._thread = Thread(
-                target=self._follow,
-                args=(self._task, work, on_update, before),
-                name="tts-lab-runner",
-                daemon=True,
-            )
-            self._thread.start()
+            self._task, self._next = task, (task, work, on_update)
+            self.status, self.result = Status("running"), None
+            if not self._following:
+                thread = Thread(
+                    target=self._follow_all, name="tts-lab-runner", daemon=True
+                )
+                thread.start()  # it waits for the lock
+                self._thread, self._following = thread, True
 
     def cancel(self) -> None:
         """Ask the run to stop; what it has done is kept."""
@@ -156,12 +165,22 @@ class Runner:
                 return False
             waited = thread
 
+    def _follow_all(self) -> None:
+        """One run after another, until none is waiting."""
+        while True:
+            with self._lock:
+                run, self._next = self._next, None
+                if run is None:
+                    self._following = False
+                    return
+            self._follow(*run)
+            del run  # what a run held is not kept while the next one is looked for
+
     def _follow(
         self,
         task: Task,
         work: Callable[[Task], Any],
         on_update: Callable[[Status], object],
-        before: Thread | None,
     ) -> None:
         """Do the work in a second thread and report about it from this one."""
         broken: list[BaseException] = []
@@ -169,18 +188,16 @@ class Runner:
         def show(status: Status) -> None:
             if broken and not status.active and status.error is None:
                 status = failure(broken[0], SHOWING, status.seconds)
-            self.status = status
+            self._tell(task, status)
             try:
                 on_update(status)
             except BaseException as error:
                 task.cancel.set()
                 broken.append(error)
                 if not status.active and status.error is None:
-                    self.status = failure(error, SHOWING, status.seconds)
+                    self._tell(task, failure(error, SHOWING, status.seconds))
 
         ended: list[Status] = []
-        if before is not None:
-            before.join()
         began = perf_counter()
         worker = Thread(
             target=self._work,
@@ -188,7 +205,10 @@ class Runner:
             name="tts-lab-work",
             daemon=True,
         )
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:  # no thread is to be had
+            ended.append(failure(error))
         due = began
         while worker.is_alive():
             phase: Phase = "stopping" if task.cancel.is_set() else "running"
@@ -197,12 +217,21 @@ class Runner:
             worker.join(max(due - perf_counter(), self.interval / 10))
         show(replace(ended[0], seconds=perf_counter() - began))
 
+    def _tell(self, task: Task, status: Status) -> None:
+        """Take down the status, unless another run was started meanwhile."""
+        with self._lock:
+            if task is self._task:
+                self.status = status
+
     def _work(
         self, task: Task, work: Callable[[Task], Any], ended: list[Status]
     ) -> None:
         try:
             if not task.cancel.is_set():
-                self.result = work(task)
+                result = work(task)
+                with self._lock:
+                    if task is self._task:
+                        self.result = result
             phase: Phase = "cancelled" if task.cancel.is_set() else "done"
             ended.append(Status(phase, task.message))
         except BaseException as error:  # a thread has nobody else to tell

@@ -7,6 +7,7 @@ from time import monotonic
 
 import ipywidgets as widgets
 
+from tts_lab.widgets.closing import close_all, close_each
 from tts_lab.widgets.runner import Runner, Status
 
 
@@ -33,9 +34,11 @@ class Running(widgets.VBox):  # type: ignore[misc]
         return self._runner.wait(timeout)
 
     def close(self) -> None:
-        """Stop, and take the widget away."""
+        """Stop, and take the widget and all that is in it away."""
         self._runner.cancel()
-        super().close()
+        close_all(self, super().close)
+        # not every control is in a box
+        close_each(vars(getattr(self, "controls", self)).values())
 
     @property
     def status(self) -> Status:

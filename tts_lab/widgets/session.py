@@ -134,6 +134,8 @@ class History:
         if run is not None:
             self._runs.pop((run.name, run.detail), None)
             self._runs[run.name, run.detail] = run
+            while len(self._runs) > KEPT + 1:  # `now` may be one of them again
+                del self._runs[next(iter(self._runs))]
 
     def before(self, now: Measured) -> list[Measured]:
         """The newest earlier runs with other labels, oldest first, and `now`."""

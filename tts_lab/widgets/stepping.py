@@ -13,14 +13,19 @@ class Gate:
 
     Parameters
     ----------
-    cancel : threading.Event
-        Once set, the gate is open for good.
     stepping : bool
         Whether it is closed at first.
+
+    Attributes
+    ----------
+    waiting : bool
+        Whether a strategy stands before it.
+    cancel : threading.Event
+        Once set, the gate is open for good; its run puts its own here.
     """
 
-    def __init__(self, cancel: Event, *, stepping: bool) -> None:
-        self._cancel = cancel
+    def __init__(self, *, stepping: bool) -> None:
+        self.cancel = Event()
         self._changed = Condition()
         self._stepping = stepping
         self._allowed = 0
@@ -58,7 +63,7 @@ class Gate:
 
     def _pass(self) -> None:
         with self._changed:
-            while self._stepping and not self._allowed and not self._cancel.is_set():
+            while self._stepping and not self._allowed and not self.cancel.is_set():
                 self.waiting = True
                 self._changed.wait(0.05)
             self.waiting = False

@@ -8,6 +8,7 @@ front end. Not covered: formats of thinking other than the ladder's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -43,6 +44,13 @@ from tts_lab.widgets.thinking_budget import (
 from tts_lab.widgets.thinking_controls import Question, ThinkingControls
 from tts_lab.widgets.thinking_panels import Attempt, Live
 from tts_lab.widgets.writing import watched
+
+
+@dataclass
+class _Thought:
+    """What one run thinks; None before the model is there."""
+
+    live: Live | None = None
 
 
 class ThinkingExplorer(Running):
@@ -112,7 +120,7 @@ class ThinkingExplorer(Running):
         self.controls = controls = ThinkingControls(
             budget, question, cost=cost, domains=traces.domains, limits=traces.limits
         )
-        self._live: Live | None = None
+        self._thought = _Thought()
         self._drawing = RLock()
         self._drawn: tuple[Live | None, int] = (None, 0)
         self.chart, self.sentence = widgets.HTML(), widgets.HTML()
@@ -135,7 +143,13 @@ class ThinkingExplorer(Running):
         A problem that cannot be read fails the run: the status says why.
         """
         budget, question = self.controls.budget(), self.controls.question()
-        self._runner.start(partial(self._work, budget, question), self._show)
+        thought = _Thought()
+        with self._drawing:
+            self._thought = thought
+        self._runner.start(
+            partial(self._work, thought, budget, question),
+            partial(self._show, thought),
+        )
 
     @property
     def policy(self) -> str:
@@ -166,18 +180,21 @@ class ThinkingExplorer(Running):
     @property
     def thinking(self) -> Thinking | None:
         """What the last live run returned; None before its end."""
-        return self._live.thinking if self._live else None
+        live = self._thought.live
+        return live.thinking if live else None
 
     @property
     def attempts(self) -> list[Attempt]:
         """The attempts of the last live run, as far as it came."""
-        return self._live.attempts() if self._live else []
+        live = self._thought.live
+        return live.attempts() if live else []
 
     def close(self) -> None:
         """Stop, close a model that was opened here, and take the widget away."""
         super().close()
-        if self._opened is not None:
+        if isinstance(self._policy, str | Path):  # it may be opening just now
             self._stop()
+        if self._opened is not None:
             models.close(self._opened)
             self._opened = None
 
@@ -193,7 +210,7 @@ class ThinkingExplorer(Running):
                 f"{curve.high[i]:.1%}], {curve.tokens[i]:.0f} tokens, "
                 f"{flops_words(float(curve.flops[i]))}"
             )
-        live = self._live
+        live = self._thought.live
         lines.append(panels.status_words(self.status, live, self.policy))
         if live is not None:
             lines += [live.caption, *panels.thought_words(live)]
@@ -230,9 +247,9 @@ class ThinkingExplorer(Running):
         ) + thinking_chart.under(curve, without)
         self.sentence.value = panels.sentence(reading)
 
-    def _work(self, budget: Budget, question: Question, task: Task) -> None:
-        with self._drawing:
-            self._live = None
+    def _work(
+        self, thought: _Thought, budget: Budget, question: Question, task: Task
+    ) -> None:
         live = Live(question.problem(), f"{question.caption()}; {budget.length()}")
         proposer = self._open(task)
         if proposer is None:
@@ -245,8 +262,7 @@ class ThinkingExplorer(Running):
                     live.tokens = event.traces[-1].tokens
                     live.texts.append(event.traces[-1].text)
 
-        with self._drawing:
-            self._live = live
+        thought.live = live
         task.say("thinking")
         with watched(proposer, live.pen):
             [outcome] = run(
@@ -275,10 +291,12 @@ class ThinkingExplorer(Running):
                 return None
         return self._opened
 
-    def _show(self, state: Status) -> None:
+    def _show(self, thought: _Thought, state: Status) -> None:
         """In the runner's thread, ten times a second."""
         with self._drawing:
-            live = self._live
+            if thought is not self._thought:
+                return
+            live = thought.live
             self.controls.running(state.active)
             self.writing.value = live.pen.html() if live and state.active else ""
             known, texts = self._drawn
