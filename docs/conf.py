@@ -98,6 +98,7 @@ GUIDES = (
     "front_ends",
     "servers",
     "sweeps",
+    "reliability",
     "accessibility",
     "troubleshooting",
 )
