@@ -8,10 +8,10 @@ new. With one server there is nothing to choose: it is never down.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 from tts_lab.proposers.endpoint import Endpoint
@@ -91,13 +91,13 @@ class Turns:
     def __init__(self, servers: Sequence[Replica], attempts: int) -> None:
         self.all = list(servers)
         self.attempts = attempts
-        self._lock = Lock()
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: x for name, x in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=Lock())
+        self.__dict__.update(state, _lock=threading.Lock())
         for one in self.all:
             one.in_flight, one.tried = 0, False
 
