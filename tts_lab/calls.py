@@ -1,6 +1,6 @@
 """One round's requests as one model call: jobs, their random streams, their rows.
 
-For the driver (`tts_lab.run`) alone. A `Slot` is a problem at work; a `Call` gathers
+For the driver (`tts_lab.driver`) alone. A `Slot` is a problem at work; a `Call` gathers
 the parents that the slots' requests continue, lists the rows to sample, and refuses a
 proposer's row that was not asked for or came before.
 """
