@@ -13,7 +13,10 @@ import pytest
 from browser import LabNotebook, LabServer, write_fresh
 from browser_page import require_chromium
 from hypothesis import settings
+from sweeping import PLAN, UNITS
 from vllm_server import start
+
+import tts_lab
 
 settings.register_profile("patient", deadline=None)  # tests do not time
 settings.load_profile("patient")
@@ -117,3 +120,12 @@ def vllm_server(artifacts: Path) -> Iterator[ServeModel]:
             return running[key]
 
         yield serve
+
+
+@pytest.fixture(scope="session")
+def whole_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `sweeping.PLAN`, swept in this process; to be read only."""
+    out = tmp_path_factory.mktemp("sweep") / "whole"
+    swept = tts_lab.sweep(PLAN, out, workers=1)
+    assert swept.complete and swept.done == swept.units == UNITS
+    return out

@@ -14,6 +14,7 @@ PLAN: dict[str, Any] = {
     "seeds": [0, 7],
     "chunk": 4,
 }
+SMALL = PLAN | {"strategies": ["best_of_n"], "seeds": [0]}  # 6 units
 UNITS = 3 * 2 * 2 * 3
 
 

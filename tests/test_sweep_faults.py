@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from fake_endpoint import FakeEndpoint
-from sweeping import PLAN, UNITS, files, results, toml
+from sweeping import PLAN, SMALL, UNITS, files, results, toml
 
 import tts_lab
 import tts_lab.sweeps
@@ -29,15 +29,6 @@ pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("fsspec")
 
 sweep = tts_lab.sweep
-SMALL = PLAN | {"strategies": ["best_of_n"], "seeds": [0]}  # 6 units
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The plan, swept in this process."""
-    out = tmp_path_factory.mktemp("sweep") / "whole"
-    assert sweep(PLAN, out, workers=1).complete
-    return out
 
 
 def test_an_endpoint_that_dies_fails_its_units_and_no_others(
@@ -77,7 +68,9 @@ class Hurried:
     uniform = staticmethod(lambda low, high: 0.0)
 
 
-def test_a_strategy_that_raises_is_named_with_its_problem(whole, tmp_path, monkeypatch):
+def test_a_strategy_that_raises_is_named_with_its_problem(
+    whole_sweep, tmp_path, monkeypatch
+):
     bad = read_problems(parse(PLAN))[7].prompt
 
     def touchy(problem, *, n):
@@ -97,7 +90,7 @@ def test_a_strategy_that_raises_is_named_with_its_problem(whole, tmp_path, monke
         assert repr(bad)[1:9] in one.why
     assert len(files(tmp_path)) == UNITS - 4
     assert sweep(PLAN, tmp_path, workers=1, resume=True).done == 4
-    assert files(tmp_path) == files(whole)
+    assert files(tmp_path) == files(whole_sweep)
 
 
 def test_models_that_fail_again_and_again_are_left_alone():
@@ -142,7 +135,7 @@ def test_what_cannot_be_opened_is_said_before_anything_runs(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the system has no such locks")
-def test_two_sweeps_at_once_do_not_mix(whole, tmp_path):
+def test_two_sweeps_at_once_do_not_mix(whole_sweep, tmp_path):
     seen = []
 
     def second(progress):
@@ -154,7 +147,7 @@ def test_two_sweeps_at_once_do_not_mix(whole, tmp_path):
             seen.append(progress)
 
     assert sweep(PLAN, tmp_path, workers=1, on_progress=second).complete
-    assert seen and files(tmp_path) == files(whole)
+    assert seen and files(tmp_path) == files(whole_sweep)
 
 
 def test_the_later_of_two_plans_for_one_url_is_refused():
@@ -173,8 +166,8 @@ def test_the_later_of_two_plans_for_one_url_is_refused():
     Store("memory://both").fs.rm("/both", recursive=True)
 
 
-def test_what_is_damaged_or_half_written_is_done_again(whole, tmp_path):
-    shutil.copytree(whole, tmp_path / "out")
+def test_what_is_damaged_or_half_written_is_done_again(whole_sweep, tmp_path):
+    shutil.copytree(whole_sweep, tmp_path / "out")
     tables = sorted((tmp_path / "out" / "results").rglob("*.parquet"))
     tables[3].write_bytes(tables[3].read_bytes()[:-9])
     tables[7].unlink()
@@ -182,14 +175,16 @@ def test_what_is_damaged_or_half_written_is_done_again(whole, tmp_path):
     part.write_bytes(b"PAR1")
     swept = sweep(PLAN, tmp_path / "out", workers=1, resume=True)
     assert (swept.done, swept.skipped) == (2, UNITS - 2)
-    assert files(tmp_path / "out") == files(whole)
-    assert results(tmp_path / "out") == results(whole)
+    assert files(tmp_path / "out") == files(whole_sweep)
+    assert results(tmp_path / "out") == results(whole_sweep)
     assert not part.exists()
 
 
-def test_files_of_another_plan_are_not_taken_for_its_own(whole, tmp_path):
+def test_files_of_another_plan_are_not_taken_for_its_own(whole_sweep, tmp_path):
     sweep(SMALL, tmp_path / "out", workers=1)
-    shutil.copytree(whole / "results", tmp_path / "out" / "results", dirs_exist_ok=True)
+    shutil.copytree(
+        whole_sweep / "results", tmp_path / "out" / "results", dirs_exist_ok=True
+    )
     with pytest.raises(SweepError, match="is of a sweep of another plan"):
         sweep(SMALL, tmp_path / "out", workers=1, resume=True)
 

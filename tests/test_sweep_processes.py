@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from fake_endpoint import FakeEndpoint
-from sweeping import PLAN, UNITS, files, results, toml
+from sweeping import PLAN, SMALL, UNITS, files, results, toml
 
 import tts_lab
 from tts_lab.ladder import tokenizer
@@ -25,15 +25,6 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("fsspec")
 psutil = pytest.importorskip("psutil")
 sweep = tts_lab.sweep
-SMALL = PLAN | {"strategies": ["best_of_n"], "seeds": [0]}  # 6 units
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The plan, swept in this process."""
-    out = tmp_path_factory.mktemp("sweep") / "whole"
-    assert sweep(PLAN, out, workers=1).complete
-    return out
 
 
 def workers() -> list[psutil.Process]:
@@ -42,7 +33,7 @@ def workers() -> list[psutil.Process]:
     return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
 
 
-def test_a_worker_that_is_killed_costs_nothing(whole, tmp_path):
+def test_a_worker_that_is_killed_costs_nothing(whole_sweep, tmp_path):
     killed = []
 
     def fault(progress):
@@ -54,8 +45,8 @@ def test_a_worker_that_is_killed_costs_nothing(whole, tmp_path):
     swept = sweep(PLAN, tmp_path / "out", workers=2, on_progress=fault)
     assert len(set(killed)) == 2
     assert swept.complete and swept.done == UNITS
-    assert files(tmp_path / "out") == files(whole)
-    assert results(tmp_path / "out") == results(whole)
+    assert files(tmp_path / "out") == files(whole_sweep)
+    assert results(tmp_path / "out") == results(whole_sweep)
     assert not workers()
 
 
@@ -89,7 +80,7 @@ def test_a_unit_that_kills_its_worker_is_named_and_all_others_are_done(tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no small disk here")
-def test_a_full_disk_keeps_what_was_done(whole, tmp_path):
+def test_a_full_disk_keeps_what_was_done(whole_sweep, tmp_path):
     plan, copy = tmp_path / "plan.toml", tmp_path / "copy"
     plan.write_text(toml(PLAN))
     sweep_it = (
@@ -112,7 +103,7 @@ def test_a_full_disk_keeps_what_was_done(whole, tmp_path):
     assert "Traceback" not in second and ended.returncode == 0
     skipped = re.search(r"(\d+) were done before", ended.stdout)
     assert skipped and int(skipped[1]) >= int(done[1])
-    assert files(copy) == files(whole)
+    assert files(copy) == files(whole_sweep)
 
 
 def test_a_log_gets_few_lines_and_a_terminal_one_that_does_not_wrap(tmp_path):
